@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { EndReason } from './end-reason.ts';
+import { ErrorCategory } from './errors.ts';
+import { SettingsChanged } from './settings.ts';
+import { ConversationState } from './state.ts';
+
+const Ms = z.number().nonnegative();
+const Where = z.enum(['tavus', 'user']);
+const Participant = z.object({ room: Where, participantId: z.string(), userName: z.string().optional(), reason: z.string().optional() });
+
+/** What a conversation tells its backend: one schema per type; the `json` field of an entry of `fleet:{id}:events`. */
+export const eventPayloads = {
+  state: z.object({ state: ConversationState, endReason: EndReason.optional() }),
+  joined: z.object({ room: Where, participantId: z.string() }),
+  'replica-joined': z.object({ participantId: z.string(), userName: z.string().optional() }),
+  'replica-left': z.object({ participantId: z.string(), reason: z.string().optional() }),
+  'participant-joined': Participant,
+  'participant-left': Participant,
+  'tts-started': z.object({ context: z.string().optional() }),
+  'tts-stopped': z.object({ context: z.string().optional(), playedMs: Ms.optional() }),
+  'bot-started-speaking': z.object({ source: z.enum(['tavus', 'audio']) }),
+  'bot-stopped-speaking': z.object({ source: z.enum(['tavus', 'audio']) }),
+  interrupted: z.object({ playedMs: Ms, droppedMs: Ms }),
+  'settings-updated': z.object({ changed: SettingsChanged }),
+  metrics: z.object({
+    ttfbMs: Ms.optional(),
+    startMs: Ms.optional(),
+    frameAgeMs: Ms.optional(),
+    videoFps: Ms.optional(),
+    processor: z.string().optional(),
+    model: z.string().optional(),
+  }),
+  message: z.object({ fromId: z.string().optional(), message: z.unknown() }),
+  'frames-dropped': z.object({ count: z.int().positive(), ms: Ms, why: z.string() }),
+  takeover: z.object({ fromEpoch: z.int(), gapMs: Ms.optional() }),
+  error: z.object({ code: z.string(), category: ErrorCategory, fatal: z.boolean(), message: z.string().optional(), field: z.string().optional() }),
+  ended: z.object({ endReason: EndReason }),
+} as const;
+
+export type EventType = keyof typeof eventPayloads;
+export type EventPayload<T extends EventType> = z.infer<(typeof eventPayloads)[T]>;
+/** An event before it has an id: type with its payload. */
+export type OutboundEvent = { [T in EventType]: { readonly type: T; readonly data: EventPayload<T> } }[EventType];
+/** An event as read back: id of its stream entry, time in ms since 1970 (Redis' clock is not used: the owner's), epoch of the owner (0 = nobody owned it). */
+export type EventEnvelope = { readonly id: string; readonly at: number; readonly epoch: number } & OutboundEvent;
+
+export const eventTypes = Object.keys(eventPayloads) as readonly EventType[]; // safe: keys of a const object literal
+
+export function isEventType(text: string): text is EventType {
+  return Object.hasOwn(eventPayloads, text);
+}

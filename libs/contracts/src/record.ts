@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { EndReason } from './end-reason.ts';
+import { ConversationId, WorkerId } from './ids.ts';
+import { SettingsDelta } from './settings.ts';
+import { ConversationSpec } from './start-request.ts';
+import { ConversationState, Desired } from './state.ts';
+
+export const Counters = z.object({
+  framesIn: z.int().nonnegative().default(0),
+  framesMalformed: z.int().nonnegative().default(0),
+  framesDropped: z.int().nonnegative().default(0),
+  utterances: z.int().nonnegative().default(0),
+  interruptions: z.int().nonnegative().default(0),
+  playedMs: z.number().nonnegative().default(0),
+});
+export type Counters = z.infer<typeof Counters>;
+
+export const RecordMetrics = z.object({ startMs: z.number().nonnegative().optional(), lastTtfbMs: z.number().nonnegative().optional(), videoFps: z.number().nonnegative().optional() });
+export type RecordMetrics = z.infer<typeof RecordMetrics>;
+
+/** A conversation's record: the truth about it, in a Redis hash of text fields. Times are ms since 1970 by Redis' clock. */
+export const ConversationRecord = z.object({
+  conversationId: ConversationId,
+  state: ConversationState,
+  desired: Desired.optional(),
+  epoch: z.int().nonnegative(),
+  ownerNonce: z.string().optional(),
+  owner: WorkerId.optional(),
+  createdBy: z.string(),
+  spec: ConversationSpec,
+  settings: SettingsDelta.prefault({}),
+  tavusConversationId: z.string().optional(),
+  /** Id of the last entry of the frames stream that was played; `0` = none. */
+  position: z.string().default('0'),
+  inferenceId: z.string().optional(),
+  createdAt: z.number(),
+  startedAt: z.number().optional(),
+  liveAt: z.number().optional(),
+  endedAt: z.number().optional(),
+  endReason: EndReason.optional(),
+  counters: Counters.prefault({}),
+  metrics: RecordMetrics.prefault({}),
+});
+export type ConversationRecord = z.infer<typeof ConversationRecord>;

@@ -1,0 +1,7 @@
+export * from './clock.ts';
+export * from './deadline.ts';
+export * from './emitter.ts';
+export * from './fake-clock.ts';
+export * from './first-of.ts';
+export * from './latch.ts';
+export * from './retry.ts';

@@ -1,0 +1,95 @@
+import type { ErrorCode } from '@tavus-fleet/contracts';
+
+/** Which of a session's two rooms: Tavus room = avatar + bot; user room = bot + users. */
+export type RoomName = 'tavus' | 'user';
+
+/** One participant as daily-js shows it. `tracks` holds the state of each track by daily-js' name (`video`, `audio`, `stream`, …). */
+export type Participant = {
+  readonly id: string;
+  readonly userId?: string;
+  readonly userName?: string;
+  readonly userData?: unknown;
+  readonly local: boolean;
+  readonly tracks: Readonly<Record<string, TrackState>>;
+};
+export type TrackState = 'blocked' | 'off' | 'sendable' | 'loading' | 'interrupted' | 'playable';
+
+/** Media truth about the watched participant, once a second; counters since it was watched. */
+export type MediaReport = {
+  /** Pictures decoded so far, and in the last second. */
+  readonly framesDecoded: number;
+  readonly fps: number;
+  readonly width: number;
+  readonly height: number;
+  /** Audio samples received so far at 48 kHz, and the share of them that the jitter buffer made up. */
+  readonly audioSamples: number;
+  readonly concealedSamples: number;
+  /** Loudest absolute sample of the last second, 0–1. */
+  readonly audioPeak: number;
+};
+
+/** What a room tells its owner. Times are ms since 1970. */
+export type RoomEvent =
+  | { readonly type: 'participant-joined' | 'participant-updated'; readonly room: RoomName; readonly participant: Participant }
+  | { readonly type: 'participant-left'; readonly room: RoomName; readonly participant: Participant; readonly reason?: string }
+  | { readonly type: 'message'; readonly room: RoomName; readonly fromId: string; readonly data: unknown }
+  /** The watched participant's audio crossed between silence and speech; `at` is when the sound was received. */
+  | { readonly type: 'speech'; readonly speaking: boolean; readonly at: number }
+  | { readonly type: 'media'; readonly report: MediaReport }
+  /** First decoded picture of the watched participant. */
+  | { readonly type: 'video-arrived' }
+  /** Samples (24 kHz) that the track `stream` has consumed since `publishStream`, and those still waiting in the page. */
+  | { readonly type: 'played'; readonly samples: number; readonly waiting: number }
+  | { readonly type: 'network'; readonly room: RoomName; readonly connected: boolean }
+  /** The page saw its own conversation there with a higher epoch; it has muted itself and is leaving. */
+  | { readonly type: 'evicted'; readonly epoch: number }
+  /** We are out of that room without having asked: ejected, room gone, network lost, refused. */
+  | { readonly type: 'lost'; readonly room: RoomName; readonly code: ErrorCode; readonly reason: string }
+  /** The page itself is gone or does not answer: nothing of this room works any more. Always the last event. */
+  | { readonly type: 'closed'; readonly code: 'page-crashed' | 'page-silent' | 'browser-failed' | 'asked'; readonly reason: string };
+
+export type JoinOptions = {
+  readonly url: string;
+  readonly token?: string;
+  /** Shown to the others. In the Tavus room it is exactly `Pipecat`: replicas look for the track of that name. */
+  readonly userName: string;
+};
+
+export type Joined = { readonly participantId: string; readonly participants: readonly Participant[]; /** Longest app message, UTF-16 units of its JSON. */ readonly maxMessageLength: number };
+
+/**
+ * One session's media: a page with the real daily-js, in the Tavus room and, when asked for, in the user room. One owner,
+ * who closes it. Every call outward takes a signal and has a deadline of its own; failures are FleetErrors. Events keep their
+ * order; listeners must not throw.
+ */
+export interface Room {
+  on(listener: (event: RoomEvent) => void): () => void;
+  /** Joins the Tavus room with `userData {conversationId, epoch}`. Rejects with `room-join-failed` and leaves nothing behind. */
+  join(options: JoinOptions, signal: AbortSignal): Promise<Joined>;
+  /** Publishes the custom audio track `stream`: digital silence until something is written. */
+  publishStream(signal: AbortSignal): Promise<void>;
+  /** Appends s16le mono 24 kHz to what the track plays in real time. At most 10 s wait in the page; what is over is refused (false). Never blocks. */
+  write(pcm: Uint8Array): boolean;
+  /** Drops what waits, within one audio quantum of its arrival. Answers the samples consumed since `publishStream`: how much was really played. */
+  flush(signal: AbortSignal): Promise<{ playedSamples: number }>;
+  /** Sends an app message to everyone in the Tavus room. Rejects with `message-refused` (for example too long). */
+  send(data: unknown, signal: AbortSignal): Promise<void>;
+  /** Subscribes to that participant's video and audio in the Tavus room, detects speech, reports media, and re-publishes it into the user room once that is joined. A later call replaces the participant. */
+  watch(participantId: string, options: { video: boolean; audio: boolean }): void;
+  /** Joins the user room and re-publishes there what is watched. Rejects with `user-room-refused`. */
+  joinUserRoom(options: JoinOptions, signal: AbortSignal): Promise<Joined>;
+  /** Silences what the user room hears until turned off: stale avatar audio after an interruption. */
+  muteUserRoom(on: boolean): void;
+  /** Leaves both rooms, user room first; resolves when Daily said `left-meeting` or the deadline passed. May be called twice. */
+  leave(signal?: AbortSignal): Promise<void>;
+  /** Closes the page. May be called twice, early, or before join. */
+  close(): Promise<void>;
+}
+
+/** Makes rooms for sessions. Owns the browsers behind them. */
+export interface Rooms {
+  open(identity: { conversationId: string; epoch: number }, signal: AbortSignal): Promise<Room>;
+  /** Resident memory of the browsers, bytes. */
+  memoryBytes(): Promise<number>;
+  close(): Promise<void>;
+}
