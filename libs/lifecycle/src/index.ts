@@ -5,3 +5,4 @@ export * from './fake-clock.ts';
 export * from './first-of.ts';
 export * from './latch.ts';
 export * from './retry.ts';
+export * from './together.ts';

@@ -1,0 +1,21 @@
+/** Whether the avatar is heard. One owner of that fact, so that a start is said once and a stop only after a start. */
+export class Speaking {
+  #source: 'tavus' | 'audio' | undefined;
+  #says: boolean = false;
+
+  get now(): boolean {
+    return this.#says;
+  }
+
+  /**
+   * A hint from one source. Tavus' own events win once they have been seen (they carry the utterance and are not fooled by
+   * codec noise; Pipecat D17); received audio decides until then. Answers whether the state changed.
+   */
+  hint(source: 'tavus' | 'audio', speaking: boolean): boolean {
+    if (source === 'audio' && this.#source === 'tavus') return false;
+    this.#source = source;
+    if (this.#says === speaking) return false;
+    this.#says = speaking;
+    return true;
+  }
+}

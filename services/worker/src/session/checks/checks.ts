@@ -1,0 +1,53 @@
+import type { Limits } from '@tavus-fleet/contracts';
+import type { Clock } from '@tavus-fleet/lifecycle';
+import type { Participant, Room } from '@tavus-fleet/rooms';
+import type { Ending } from '../ending.ts';
+import { Countdown, type Check } from './check.ts';
+import { EmptyRoomCheck } from './empty-room.ts';
+import { IdleCheck } from './idle.ts';
+
+type Options = {
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly room: Room;
+  readonly trip: (ending: Ending) => void;
+  /** Activity so far: frames read, and speech that is still to be heard. */
+  readonly activity: () => { frames: number; bufferedMs: number };
+};
+
+/** Every liveness rule of one session: made together, closed together. */
+export class Checks implements Check {
+  readonly #options: Options;
+  readonly #running: Check[] = [];
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
+
+  /** From now on the user room counts: it is empty until somebody who is no bot is in it. */
+  inUserRoom(present: readonly Participant[]): void {
+    const { clock, limits, room, trip } = this.#options;
+    const check = new EmptyRoomCheck(clock, limits.emptyRoomSeconds, 'user', isUser, (reason) => trip({ how: 'cancel', reason }));
+    const unsubscribe = room.on((event) => check.handle(event));
+    check.start(present);
+    this.#running.push(check, { close: unsubscribe });
+  }
+
+  /** From now on nobody feeding it and its whole duration count. */
+  live(): void {
+    const { clock, limits, trip, activity } = this.#options;
+    const duration = new Countdown(clock, limits.maxDurationSeconds * 1_000, () => trip({ how: 'cancel', reason: 'max-duration' }));
+    duration.touch();
+    this.#running.push(duration, new IdleCheck(clock, limits.idleTimeoutSeconds, activity, (reason) => trip({ how: 'cancel', reason })));
+  }
+
+  close(): void {
+    for (const check of this.#running.splice(0)) check.close();
+  }
+}
+
+/** Our own bots carry the conversation in their user data; everybody else is somebody who watches. */
+function isUser(participant: { userData?: unknown }): boolean {
+  const { userData } = participant;
+  return !(typeof userData === 'object' && userData !== null && 'conversationId' in userData && 'epoch' in userData);
+}

@@ -1,0 +1,83 @@
+import type { OutboundEvent } from '@tavus-fleet/contracts';
+import { sleep, type Clock } from '@tavus-fleet/lifecycle';
+
+/** Appends one event for the owner; false = fenced: somebody else owns the conversation. Rejects while Redis is silent. */
+export type AppendEvent = (event: OutboundEvent, signal: AbortSignal) => Promise<boolean>;
+
+// A live session says a few events a second; this many bridge a Redis outage of minutes.
+const MAX_WAITING = 2_000;
+const RETRY_MS = 500;
+
+/**
+ * A session's events to Redis, in order, one at a time. While Redis is silent they wait; when too many wait the oldest are
+ * dropped and the loss is said as an event of its own. Never throws, never blocks the media path.
+ */
+export class EventWriter {
+  readonly #append: AppendEvent;
+  readonly #life = new AbortController();
+  readonly #onFenced: () => void;
+  readonly #clock: Clock;
+  #waiting: OutboundEvent[] = [];
+  #lost = 0;
+  #running: Promise<void> | undefined;
+
+  constructor(append: AppendEvent, onFenced: () => void, clock: Clock) {
+    this.#append = append;
+    this.#onFenced = onFenced;
+    this.#clock = clock;
+  }
+
+  write(event: OutboundEvent): void {
+    if (this.#life.signal.aborted) return;
+    if (this.#waiting.length >= MAX_WAITING) {
+      this.#waiting.shift();
+      this.#lost += 1;
+    }
+    this.#waiting.push(event);
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** Resolves when all that was written has been appended or the signal aborts. */
+  async flush(signal: AbortSignal): Promise<void> {
+    while (this.#running && !signal.aborted) await Promise.race([this.#running, aborted(signal)]);
+  }
+
+  /** Nothing is appended any more: the lease is lost or the session is over. */
+  close(): void {
+    this.#life.abort();
+    this.#waiting = [];
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#life;
+    for (let event = this.#take(); event && !signal.aborted; ) {
+      try {
+        const ok = await this.#append(event, signal);
+        if (!ok) {
+          this.close();
+          this.#onFenced();
+        }
+        event = this.#take();
+      } catch {
+        // Redis is silent: media goes on and events wait. The pause ends early when the session does.
+        await sleep(this.#clock, RETRY_MS, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  #take(): OutboundEvent | undefined {
+    const lost = this.#lost;
+    if (lost === 0) return this.#waiting.shift();
+    this.#lost = 0;
+    return { type: 'error', data: { code: 'redis-unavailable', category: 'connectivity', fatal: false, message: `${lost} events were lost while Redis was silent.` } };
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,110 @@
+import { errorCodes, type Counters, type MalformedFrame, type OutboundEvent, type RecordMetrics } from '@tavus-fleet/contracts';
+import type { RoomEvent } from '@tavus-fleet/rooms';
+import type { FrameOut, FrameSink, Position } from '@tavus-fleet/video-service';
+
+/** What the fleet counts of a session beyond its own events. Must not throw. */
+export interface SessionMeters {
+  ttfb(seconds: number): void;
+  dropped(why: string, count: number): void;
+}
+
+/**
+ * The video service's way out: frames become events, counters and metrics. The counters are the record's; they are saved by
+ * the checkpoint and printed in the summary line.
+ */
+export class SessionOutput implements FrameSink {
+  readonly #write: (event: OutboundEvent) => void;
+  readonly #meters: SessionMeters;
+  readonly #onPlayed: () => void;
+  readonly counters: Counters = { framesIn: 0, framesMalformed: 0, framesDropped: 0, utterances: 0, interruptions: 0, playedMs: 0 };
+  readonly metrics: RecordMetrics = {};
+  #position: Position | undefined;
+
+  constructor(write: (event: OutboundEvent) => void, meters: SessionMeters, onPlayed: () => void) {
+    this.#write = write;
+    this.#meters = meters;
+    this.#onPlayed = onPlayed;
+  }
+
+  /** The last entry that was played whole; undefined until one was. */
+  get position(): Position | undefined {
+    return this.#position;
+  }
+
+  push(frame: FrameOut): void {
+    switch (frame.type) {
+      case 'joined':
+        return this.#write({ type: 'joined', data: { room: 'tavus', participantId: frame.participantId } });
+      case 'tts-started':
+        this.counters.utterances += 1;
+        return this.#write({ type: frame.type, data: { ...(frame.context === undefined ? {} : { context: frame.context }) } });
+      case 'tts-stopped':
+        return this.#write({ type: frame.type, data: { ...(frame.context === undefined ? {} : { context: frame.context }) } });
+      case 'bot-started-speaking':
+      case 'bot-stopped-speaking':
+        return this.#write({ type: frame.type, data: { source: frame.source } });
+      case 'interrupted':
+        this.counters.interruptions += 1;
+        return this.#write({ type: 'interrupted', data: { playedMs: frame.playedMs, droppedMs: frame.droppedMs } });
+      case 'metrics':
+        if (frame.data.ttfbMs !== undefined) {
+          this.metrics.lastTtfbMs = frame.data.ttfbMs;
+          this.#meters.ttfb(frame.data.ttfbMs / 1000);
+        }
+        return this.#write({ type: 'metrics', data: frame.data });
+      case 'settings-updated':
+        return this.#write({ type: 'settings-updated', data: { changed: frame.changed } });
+      case 'replica-joined':
+        return this.#write({ type: frame.type, data: { participantId: frame.participantId, ...(frame.userName === undefined ? {} : { userName: frame.userName }) } });
+      case 'replica-left':
+        return this.#write({ type: frame.type, data: { participantId: frame.participantId, ...(frame.reason === undefined ? {} : { reason: frame.reason }) } });
+      case 'message':
+        return this.#write({ type: 'message', data: { fromId: frame.fromId, message: frame.message } });
+      case 'frames-dropped':
+        return this.dropped(frame.count, frame.ms, frame.why);
+      case 'error':
+        return this.error(frame.code, frame.message, frame.fatal);
+      default:
+        return frame satisfies never;
+    }
+  }
+
+  played(position: Position, samples: number): void {
+    this.#position = position;
+    this.counters.playedMs = (samples * 1000) / 24_000;
+    this.#onPlayed();
+  }
+
+  /** Progress for the checkpoint: what a successor needs and what the API shows. */
+  progress(framesIn: number): { position?: string; counters: Counters; metrics: RecordMetrics } {
+    this.counters.framesIn = framesIn;
+    return { counters: { ...this.counters }, metrics: { ...this.metrics }, ...(this.#position === undefined ? {} : { position: this.#position }) };
+  }
+
+  summary(): object {
+    return { ...this.counters, ...this.metrics };
+  }
+
+  malformed(what: MalformedFrame): void {
+    this.counters.framesMalformed += 1;
+    this.error('malformed-frame', `An entry was skipped: ${what.field} ${what.problem}.`, false, what.field);
+  }
+
+  /** Who is in the rooms, and what is measured of the replica's media. */
+  roomEvent(event: RoomEvent): void {
+    if (event.type === 'media') this.metrics.videoFps = event.report.fps;
+    if ((event.type !== 'participant-joined' && event.type !== 'participant-left') || event.participant.local) return;
+    const { id, userName } = event.participant;
+    this.#write({ type: event.type, data: { room: event.room, participantId: id, ...(userName === undefined ? {} : { userName }) } });
+  }
+
+  dropped(count: number, ms: number, why: string): void {
+    this.counters.framesDropped += count;
+    this.#meters.dropped(why, count);
+    this.#write({ type: 'frames-dropped', data: { count, ms, why } });
+  }
+
+  error(code: Extract<FrameOut, { type: 'error' }>['code'], message: string, fatal: boolean, field?: string): void {
+    this.#write({ type: 'error', data: { code, category: errorCodes[code].category, fatal, message, ...(field === undefined ? {} : { field }) } });
+  }
+}
