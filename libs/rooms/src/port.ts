@@ -30,14 +30,22 @@ export type MediaReport = {
 
 /** What a room tells its owner. Times are ms since 1970. */
 export type RoomEvent =
-  | { readonly type: 'participant-joined' | 'participant-updated'; readonly room: RoomName; readonly participant: Participant }
-  | { readonly type: 'participant-left'; readonly room: RoomName; readonly participant: Participant; readonly reason?: string }
+  | { readonly type: 'participant-joined'; readonly room: RoomName; readonly participant: Participant }
+  | { readonly type: 'participant-updated'; readonly room: RoomName; readonly participant: Participant }
+  | {
+      readonly type: 'participant-left';
+      readonly room: RoomName;
+      readonly participant: Participant;
+      readonly reason?: string;
+    }
   | { readonly type: 'message'; readonly room: RoomName; readonly fromId: string; readonly data: unknown }
   /** The watched participant's audio crossed between silence and speech; `at` is when the sound was received. */
   | { readonly type: 'speech'; readonly speaking: boolean; readonly at: number }
   | { readonly type: 'media'; readonly report: MediaReport }
   /** First decoded picture of the watched participant. */
   | { readonly type: 'video-arrived' }
+  /** Sound of the watched participant, s16le mono 24 kHz, 20 ms each; only while watched with `pcm`. */
+  | { readonly type: 'audio'; readonly pcm: Uint8Array }
   /** Samples (24 kHz) that the track `stream` has consumed since `publishStream`, and those still waiting in the page. */
   | { readonly type: 'played'; readonly samples: number; readonly waiting: number }
   | { readonly type: 'network'; readonly room: RoomName; readonly connected: boolean }
@@ -46,7 +54,11 @@ export type RoomEvent =
   /** We are out of that room without having asked: ejected, room gone, network lost, refused. */
   | { readonly type: 'lost'; readonly room: RoomName; readonly code: ErrorCode; readonly reason: string }
   /** The page itself is gone or does not answer: nothing of this room works any more. Always the last event. */
-  | { readonly type: 'closed'; readonly code: 'page-crashed' | 'page-silent' | 'browser-failed' | 'asked'; readonly reason: string };
+  | {
+      readonly type: 'closed';
+      readonly code: 'page-crashed' | 'page-silent' | 'browser-failed' | 'asked';
+      readonly reason: string;
+    };
 
 export type JoinOptions = {
   readonly url: string;
@@ -55,7 +67,14 @@ export type JoinOptions = {
   readonly userName: string;
 };
 
-export type Joined = { readonly participantId: string; readonly participants: readonly Participant[]; /** Longest app message, UTF-16 units of its JSON. */ readonly maxMessageLength: number };
+/** `pcm` also hands the participant's sound out as `audio` events. */
+export type WatchOptions = { readonly video: boolean; readonly audio: boolean; readonly pcm?: boolean };
+
+export type Joined = {
+  readonly participantId: string;
+  readonly participants: readonly Participant[];
+  /** Longest app message, UTF-16 units of its JSON. */ readonly maxMessageLength: number;
+};
 
 /**
  * One session's media: a page with the real daily-js, in the Tavus room and, when asked for, in the user room. One owner,
@@ -75,7 +94,9 @@ export interface Room {
   /** Sends an app message to everyone in the Tavus room. Rejects with `message-refused` (for example too long). */
   send(data: unknown, signal: AbortSignal): Promise<void>;
   /** Subscribes to that participant's video and audio in the Tavus room, detects speech, reports media, and re-publishes it into the user room once that is joined. A later call replaces the participant. */
-  watch(participantId: string, options: { video: boolean; audio: boolean }): void;
+  watch(participantId: string, options: WatchOptions): void;
+  /** Says to everyone in both rooms that this is now the session of that higher epoch (after a hand-over): a page of a lower epoch that sees it leaves. Later commands carry it too. */
+  raiseEpoch(epoch: number, signal: AbortSignal): Promise<void>;
   /** Joins the user room and re-publishes there what is watched. Rejects with `user-room-refused`. */
   joinUserRoom(options: JoinOptions, signal: AbortSignal): Promise<Joined>;
   /** Silences what the user room hears until turned off: stale avatar audio after an interruption. */

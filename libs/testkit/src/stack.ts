@@ -41,7 +41,7 @@ export class Stack implements AsyncDisposable {
     const redisUrl = options.redisUrl ?? redis?.url ?? '';
     const apiKey = `demo-${randomBytes(18).toString('base64url')}`;
     const line = options.onLine ? { onLine: options.onLine } : {};
-    const start = async (name: string, env: Record<string, string | undefined>): Promise<ServiceProcess> => held.adopt(await startService({ name, main: main(name), env, ...line }, signal), (service) => service.stop());
+    const start = async (name: string, env: Record<string, string | undefined>): Promise<ServiceProcess> => held.adopt(await startService({ name, main: main(name), env, ...line }, signal), async (service) => void (await service.stop()));
     const simulator = await start('simulator', { ...options.env, SIMULATOR_PORT: '0' });
     const env = {
       REDIS_URL: redisUrl,
@@ -59,7 +59,7 @@ export class Stack implements AsyncDisposable {
     const stack = new Stack({ apiKey, redisUrl, redis, simulator, api, env, onLine: options.onLine });
     for (let count = 0; count < (options.workers ?? 1); count += 1) {
       const worker = await stack.addWorker(signal);
-      held.adopt(worker, (service) => service.stop());
+      held.adopt(worker, async (service) => void (await service.stop()));
     }
     held.move();
     return stack;

@@ -70,14 +70,14 @@ export class TavusVideoService {
     return true;
   }
 
-  /** Creates the Tavus conversation. On failure nothing is left behind. Answers Tavus' id. */
-  async setup(signal: AbortSignal): Promise<string> {
+  /** Creates the Tavus conversation. On failure nothing is left behind. */
+  async setup(signal: AbortSignal): Promise<{ conversationId: string; conversationUrl: string }> {
     this.#life.signal.throwIfAborted();
     this.#creating = this.#options.api.create(signal);
     const created = await this.#creating;
     this.#conversationId = created.conversationId;
     this.#joining = { url: created.conversationUrl, ...(created.meetingToken === undefined ? {} : { token: created.meetingToken }) };
-    return created.conversationId;
+    return created;
   }
 
   /** Joins, publishes, finds the replica; resolves when its first picture arrived. The caller bounds how long. */

@@ -3,8 +3,10 @@
  * ports only, so that either half can be read, tested and replaced without the other.
  */
 
-/** What the replica listens to. Follows the persona: `pipecat-stream` → stream, `pipecat0` → echo (documented: reference of Pipecat). */
-export type Hearing = 'stream' | 'echo';
+import type { Hearing, ReplicaOptions } from './replica-options.ts';
+import type { RoomError } from './room-error.ts';
+
+export type { Hearing, ReplicaOptions, RoomError };
 
 /** One participant as `/sim/state` shows it. `tracks` are daily-js' names: `video`, `audio`, `stream`, … */
 export type ParticipantView = {
@@ -15,9 +17,6 @@ export type ParticipantView = {
   readonly joinedAt: string;
   readonly tracks: readonly string[];
 };
-
-/** The fatal daily-js error types (`event.error.type`) that a room can throw at its participants. */
-export type RoomError = 'ejected' | 'exp-room' | 'no-room' | 'meeting-full' | 'end-of-life' | 'connection-error';
 
 /** Daily's side: rooms with signalling and real peer connections between their participants. */
 export interface DailyRooms {
@@ -37,24 +36,15 @@ export interface DailyRooms {
   setLinger(ms: number): void;
   rooms(): readonly { name: string; participants: readonly ParticipantView[] }[];
   /** Called on every join and leave, replica included. Returns the unsubscribe function. */
-  onPresence(listener: (event: { room: string; kind: 'joined' | 'left'; participant: ParticipantView; isReplica: boolean }) => void): () => void;
+  onPresence(
+    listener: (event: {
+      room: string;
+      kind: 'joined' | 'left';
+      participant: ParticipantView;
+      isReplica: boolean;
+    }) => void,
+  ): () => void;
 }
-
-export type ReplicaOptions = {
-  readonly conversationId: string;
-  readonly room: string;
-  readonly userId: string;
-  readonly userName: string;
-  readonly hearing: Hearing;
-  readonly width: number;
-  readonly height: number;
-  readonly fps: number;
-  /** From hearing a sound to playing it back, milliseconds. */
-  readonly delayMs: number;
-  /** Which `stream` track is heard when two are there. */
-  readonly streamPolicy: 'first' | 'latest' | 'mix';
-  readonly audioOnly: boolean;
-};
 
 /** One avatar in one room: draws, hears, speaks. Owned by the conversation that started it. */
 export interface Replica {

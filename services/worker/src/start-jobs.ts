@@ -1,6 +1,6 @@
 import { jobs, queuePrefix } from '@tavus-fleet/contracts';
 import { systemClock, type Timer } from '@tavus-fleet/lifecycle';
-import { queueConnection } from '@tavus-fleet/redis';
+import type { RedisConnection } from '@tavus-fleet/redis';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
 
 const LOCK_MS = 30_000;
@@ -35,9 +35,9 @@ export class BullStartJobs implements StartJobs {
   readonly #token = crypto.randomUUID();
   readonly #held = new Set<Timer>();
 
-  constructor(options: { redisUrl: string; keyPrefix: string; onError: (error: Error) => void }) {
+  constructor(options: { connection: RedisConnection; keyPrefix: string; onError: (error: Error) => void }) {
     this.#worker = new Worker(jobs.start.queue, null, {
-      connection: queueConnection(options.redisUrl),
+      connection: options.connection,
       prefix: queuePrefix(options.keyPrefix),
       autorun: false,
       lockDuration: LOCK_MS,

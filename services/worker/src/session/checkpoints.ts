@@ -7,13 +7,13 @@ const EVERY_MS = 500;
  * One save at a time; a failed one is made good by the next.
  */
 export class Checkpoints {
-  readonly #save: () => Promise<'ok' | 'fenced'>;
+  readonly #save: () => Promise<'patched' | 'fenced'>;
   readonly #onFenced: () => void;
   readonly #timer: Timer;
   #dirty = false;
   #saving: Promise<void> | undefined;
 
-  constructor(clock: Clock, save: () => Promise<'ok' | 'fenced'>, onFenced: () => void) {
+  constructor(clock: Clock, save: () => Promise<'patched' | 'fenced'>, onFenced: () => void) {
     this.#save = save;
     this.#onFenced = onFenced;
     this.#timer = clock.every(EVERY_MS, () => {

@@ -5,7 +5,7 @@ import { LedgeredConversations, type Created, type SessionLedger, type SessionTa
 
 const created = (id: string): Created => ({ conversationId: id, conversationUrl: `https://tavus.daily.co/${id}` });
 
-function setup(options: { answers: (Created | FleetError)[]; active?: (Created | undefined)[]; slots?: ('ok' | 'full')[]; ends?: (FleetError | 'ok')[] }) {
+function setup(options: { answers: (Created | FleetError | 'unknown')[]; active?: (Created | undefined)[]; slots?: ('ok' | 'full')[]; ends?: (FleetError | 'ok')[] }) {
   const calls: string[] = [];
   const clock = new FakeClock();
   const next = <T>(list: T[] | undefined, otherwise: T): T => list?.shift() ?? otherwise;
@@ -51,7 +51,7 @@ test('the intent is written before create, the id after, and the row is closed w
 });
 
 test('a create without an answer that succeeded is found by its unique name and adopted', async () => {
-  const { conversations, calls, clock } = setup({ answers: [new FleetError('tavus-timeout', 'no answer')], active: [undefined, created('c7')] });
+  const { conversations, calls, clock } = setup({ answers: ['unknown'], active: [undefined, created('c7')] });
   const creating = conversations.create(never);
   await clock.pass(500);
   expect((await creating).conversationId).toBe('c7');

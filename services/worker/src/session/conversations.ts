@@ -6,8 +6,11 @@ export type Created = { conversationId: string; conversationUrl: string; meeting
 
 /** What of Tavus' REST API a session needs; every call carries the owner's epoch. */
 export interface SessionTavus {
-  /** Never aborted from our side: a create that is cut off may have succeeded, and is billed. Its own deadline bounds it. */
-  create(conversationName: string): Promise<Created>;
+  /**
+   * Never aborted from our side: a create that is cut off may have succeeded, and is billed; its own deadline bounds it.
+   * `unknown`: no (readable) answer came, so Tavus may have made it or not.
+   */
+  create(conversationName: string): Promise<Created | 'unknown'>;
   findActive(conversationName: string): Promise<Created | undefined>;
   end(tavusConversationId: string, signal: AbortSignal): Promise<void>;
   personaName(signal: AbortSignal): Promise<string>;
@@ -50,7 +53,8 @@ export class LedgeredConversations implements ConversationApi {
     for (let attempt = 1; ; attempt += 1) {
       const name = await this.#slot(attempt, signal);
       try {
-        const created = (await this.#tryCreate(name)) ?? (await this.#adopt(name));
+        const answer = await this.#tavus.create(name);
+        const created = answer === 'unknown' ? await this.#adopt(name) : answer;
         this.#names.set(created.conversationId, name);
         await this.#book(() => this.#ledger.adopted(name, created.conversationId));
         return created;
@@ -99,17 +103,6 @@ export class LedgeredConversations implements ConversationApi {
       if (outcome === 'ok') return name;
       if (!told) this.#onWaiting('fleet-full');
       await sleep(this.#clock, FULL_MS, signal);
-    }
-  }
-
-  /** Undefined = the outcome is unknown: Tavus may have made it although no answer came. */
-  async #tryCreate(name: string): Promise<Created | undefined> {
-    try {
-      return await this.#tavus.create(name);
-    } catch (thrown) {
-      const error = asFleetError(thrown);
-      if (error.code === 'tavus-timeout') return undefined;
-      throw error;
     }
   }
 

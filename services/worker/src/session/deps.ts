@@ -8,9 +8,9 @@ import type { SessionMeters } from './output.ts';
 /** Fenced writes of one conversation's record. `fenced` = somebody else owns it now; a rejection = Redis is silent, nothing is known. */
 export interface SessionRecords {
   secrets(): Promise<ConversationSecrets>;
-  created(tavusConversationId: string): Promise<'ok' | 'fenced'>;
-  moveTo(state: 'live' | 'stopping', metrics?: RecordMetrics): Promise<'moved' | 'refused' | 'fenced'>;
-  checkpoint(at: { position?: string; counters: Counters; metrics: RecordMetrics }): Promise<'ok' | 'fenced'>;
+  created(conversation: { conversationId: string; conversationUrl: string }): Promise<'patched' | 'fenced'>;
+  moveTo(state: 'starting' | 'live' | 'stopping', metrics?: RecordMetrics): Promise<'moved' | 'refused' | 'fenced'>;
+  checkpoint(at: { position?: string; counters: Counters; metrics: RecordMetrics }): Promise<'patched' | 'fenced'>;
   end(reason: EndReason): Promise<'moved' | 'refused' | 'fenced'>;
   append(event: OutboundEvent, signal: AbortSignal): Promise<boolean>;
 }

@@ -125,6 +125,7 @@ export class Session {
     using _startTimer = clock.after(Math.max(0, startBy - clock.now()), () => {
       if (!this.#live) this.#ending.set({ how: 'cancel', reason: 'start-timeout' });
     });
+    await this.#move('starting');
     const secrets = await this.#secrets();
     this.#unsubscribe = frames.subscribe(record.position, (entries) => this.#framesIn.entries(entries));
 
@@ -138,14 +139,21 @@ export class Session {
     });
     const service = this.#makeService(room);
     this.#service = service;
-    await records.created(await service.setup(signal));
+    if ((await records.created(await service.setup(signal))) === 'fenced') throw new FleetError('lease-lost', 'Another worker owns the conversation.');
     await together(signal, [(own) => service.start(own), (own) => this.#joinUserRoom(room, secrets, own)]);
 
     this.#output.metrics.startMs = clock.now() - record.createdAt;
-    if ((await records.moveTo('live', this.#output.metrics)) === 'fenced') throw new FleetError('lease-lost', 'Another worker owns the conversation.');
+    await this.#move('live');
     this.#becameLive();
-    const over = await service.over;
-    return { how: 'cancel', ...over };
+    const over = service.over.then(({ reason, error }): Ending => ({ how: 'cancel', reason, error }));
+    return await firstOf([over, this.#ending.promise]);
+  }
+
+  /** Anything but `moved` or a later state that a predecessor reached already means that we do not own what we think we own. */
+  async #move(state: 'starting' | 'live'): Promise<void> {
+    const outcome = await this.#deps.records.moveTo(state, this.#output.metrics);
+    if (outcome === 'fenced') throw new FleetError('lease-lost', 'Another worker owns the conversation.');
+    if (outcome === 'refused' && state === 'live') throw new FleetError('internal', 'The record refused to become live.');
   }
 
   #becameLive(): void {

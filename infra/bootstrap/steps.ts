@@ -1,0 +1,43 @@
+// What `npm test` is made of. A step is one line of the verdict.
+import { join } from 'node:path';
+import { root } from './paths.mjs';
+
+export interface Step {
+  readonly name: string;
+  /** Script and arguments, run by this Node. */
+  readonly argv: readonly string[];
+  /** A step that hangs is killed, so that the run still ends with a verdict. */
+  readonly timeoutMs: number;
+  /** The folder or file with vitest's JSON reports. Without it the step counts as one check. */
+  readonly reports?: string;
+  readonly needs?: readonly ('redis' | 'chromium')[];
+  /** Skipped when this step failed: what it would say is already known, and it is slow. */
+  readonly after?: string;
+}
+
+export const reportDir = join(root, '.cache/test');
+const bin = (name: string): string => join(root, 'node_modules/.bin', name);
+const minutes = (n: number): number => n * 60_000;
+
+const nx = (target: string): string[] => [bin('nx'), 'run-many', '-t', target, '--outputStyle=static'];
+
+function vitest(project: string): Pick<Step, 'name' | 'argv' | 'reports'> {
+  const report = join(reportDir, project);
+  const reporters = ['--reporter=default', '--reporter=json', '--reporter=junit'];
+  const files = [`--outputFile.json=${report}.json`, `--outputFile.junit=${report}.xml`];
+  const argv = [bin('vitest'), 'run', '--project', project, '--passWithNoTests', ...reporters, ...files];
+  return { name: project, argv, reports: `${report}.json` };
+}
+
+export const steps: readonly Step[] = [
+  { name: 'format', argv: [bin('oxfmt'), '--check'], timeoutMs: minutes(1) },
+  { name: 'lint', argv: nx('lint'), timeoutMs: minutes(5) },
+  { name: 'typecheck', argv: nx('typecheck'), timeoutMs: minutes(5) },
+  { name: 'boundaries', argv: [join(root, 'infra/checks/boundaries.ts')], timeoutMs: minutes(1) },
+  { name: 'unit', argv: nx('test'), timeoutMs: minutes(5), reports: join(reportDir, 'unit') },
+  { ...vitest('parity'), timeoutMs: minutes(3) },
+  { ...vitest('redis'), timeoutMs: minutes(5), needs: ['redis'] },
+  { ...vitest('integration'), timeoutMs: minutes(10), needs: ['redis', 'chromium'] },
+  { ...vitest('faults'), timeoutMs: minutes(10), needs: ['redis', 'chromium'], after: 'typecheck' },
+  { ...vitest('e2e'), timeoutMs: minutes(10), needs: ['redis', 'chromium'], after: 'typecheck' },
+];

@@ -1,0 +1,53 @@
+import type { ConfigProblem } from './config-error.ts';
+import { isLoopbackHost, isLoopbackUrl } from './loopback.ts';
+import type { Service, Values, VariableName } from './variables.ts';
+
+type Rule = {
+  readonly variable: VariableName;
+  readonly services: readonly Service[];
+  readonly broken: (values: Values) => boolean;
+  readonly says: string;
+};
+
+const tavusIsLoopback = (values: Values): boolean => isLoopbackUrl(values.TAVUS_BASE_URL);
+
+/** What must hold between variables, in the operator's words. One row per rule; the words stand in docs/configuration.md too. */
+export const rules: readonly Rule[] = [
+  {
+    variable: 'FLEET_ID',
+    services: ['api', 'worker', 'cli'],
+    broken: (values) => values.FLEET_ID === undefined && !tavusIsLoopback(values),
+    says: 'is required unless TAVUS_BASE_URL is loopback',
+  },
+  {
+    variable: 'TAVUS_API_KEY',
+    services: ['api', 'worker'],
+    broken: (values) => values.TAVUS_API_KEY === undefined && !tavusIsLoopback(values),
+    says: 'is required unless TAVUS_BASE_URL is loopback',
+  },
+  {
+    variable: 'API_KEYS',
+    services: ['api'],
+    broken: (values) => values.API_KEYS.reveal().length === 0 && !isLoopbackHost(values.API_HOST),
+    says: 'is required unless API_HOST is loopback',
+  },
+  {
+    variable: 'USER_ROOM_HOSTS',
+    services: ['api', 'worker'],
+    broken: (values) => !tavusIsLoopback(values) && values.USER_ROOM_HOSTS.some((entry) => entry.startsWith('http:')),
+    says: 'may hold http:// origins only while TAVUS_BASE_URL is loopback',
+  },
+  {
+    variable: 'SIMULATOR_HOST',
+    services: ['simulator'],
+    broken: (values) => !isLoopbackHost(values.SIMULATOR_HOST),
+    says: 'must be loopback',
+  },
+];
+
+/** The broken rules among those whose variables could be read; a variable that is malformed has said so already. */
+export function brokenRules(service: Service, values: Values): ConfigProblem[] {
+  return rules
+    .filter((rule) => rule.services.includes(service) && rule.broken(values))
+    .map((rule) => ({ variable: rule.variable, problem: rule.says }));
+}

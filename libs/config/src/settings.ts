@@ -1,0 +1,113 @@
+import { isLoopbackUrl } from './loopback.ts';
+import type { ApiKey } from './formats.ts';
+import { Secret } from './secret.ts';
+import type { Values } from './variables.ts';
+
+export type LogLevel = Values['LOG_LEVEL'];
+export type RedisSettings = { readonly url: Secret; readonly keyPrefix: string };
+export type TavusSettings = {
+  readonly apiKey: Secret;
+  /** Without a slash at its end. */
+  readonly baseUrl: string;
+  /** Which name family is sent. */
+  readonly names: 'replica' | 'face';
+  /** For the whole fleet. */
+  readonly maxConcurrent: number;
+};
+
+type Common = { readonly logLevel: LogLevel };
+type Product = Common & { readonly fleetId: string; readonly redis: RedisSettings };
+
+export type ApiConfig = Product & {
+  readonly host: string;
+  readonly port: number;
+  readonly keys: Secret<readonly ApiKey[]>;
+  readonly publicUrl: string | undefined;
+  readonly userRoomHosts: readonly string[];
+  readonly tavus: TavusSettings;
+  readonly otlpEndpoint: string | undefined;
+};
+
+export type WorkerConfig = Product & {
+  readonly host: string;
+  readonly port: number;
+  readonly maxSessions: number;
+  readonly sessionsPerBrowser: number;
+  readonly drainMs: number;
+  readonly chromium: { readonly path: string | undefined; readonly sandbox: 'auto' | 'on' | 'off' };
+  /** undefined: Daily's own. */
+  readonly dailyBundleUrl: string | undefined;
+  readonly publicUrl: string | undefined;
+  readonly userRoomHosts: readonly string[];
+  readonly tavus: TavusSettings;
+  readonly otlpEndpoint: string | undefined;
+};
+
+export type SimulatorConfig = Common & { readonly host: string; readonly port: number };
+
+/** The operator's tool works without a Tavus key; what needs one says so. */
+export type CliConfig = Product & {
+  readonly tavus: Omit<TavusSettings, 'apiKey'> & { readonly apiKey: Secret | undefined };
+};
+
+/** Settings by service. */
+export type Settings = {
+  readonly api: ApiConfig;
+  readonly worker: WorkerConfig;
+  readonly simulator: SimulatorConfig;
+  readonly cli: CliConfig;
+};
+
+const common = (values: Values): Common => ({ logLevel: values.LOG_LEVEL });
+
+const product = (values: Values): Product => ({
+  ...common(values),
+  // The rules let it be absent only where Tavus is the simulator: nothing there is billed or shared.
+  fleetId: values.FLEET_ID ?? 'dev',
+  redis: { url: values.REDIS_URL, keyPrefix: values.KEY_PREFIX },
+});
+
+// The simulator takes any key; api and worker must not have to branch on its absence.
+const keyForSimulator = 'simulator';
+
+const cliTavus = (values: Values): CliConfig['tavus'] => ({
+  apiKey: values.TAVUS_API_KEY ?? (isLoopbackUrl(values.TAVUS_BASE_URL) ? new Secret(keyForSimulator) : undefined),
+  baseUrl: values.TAVUS_BASE_URL,
+  names: values.TAVUS_NAMES,
+  maxConcurrent: values.TAVUS_MAX_CONCURRENT,
+});
+
+const tavus = (values: Values): TavusSettings => ({
+  ...cliTavus(values),
+  apiKey: values.TAVUS_API_KEY ?? new Secret(keyForSimulator),
+});
+
+/** How each service's settings are made of the values. */
+export const shapes: { readonly [S in keyof Settings]: (values: Values) => Settings[S] } = {
+  api: (values) => ({
+    ...product(values),
+    host: values.API_HOST,
+    port: values.API_PORT,
+    keys: values.API_KEYS,
+    publicUrl: values.PUBLIC_URL,
+    userRoomHosts: values.USER_ROOM_HOSTS,
+    tavus: tavus(values),
+    otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT,
+  }),
+  worker: (values) => ({
+    ...product(values),
+    host: values.WORKER_HOST,
+    port: values.WORKER_PORT,
+    maxSessions: values.WORKER_MAX_SESSIONS,
+    sessionsPerBrowser: values.WORKER_SESSIONS_PER_BROWSER,
+    drainMs: values.WORKER_DRAIN_SECONDS * 1000,
+    chromium: { path: values.CHROMIUM_PATH, sandbox: values.CHROMIUM_SANDBOX },
+    dailyBundleUrl: values.DAILY_BUNDLE_URL,
+    publicUrl: values.PUBLIC_URL,
+    userRoomHosts: values.USER_ROOM_HOSTS,
+    tavus: tavus(values),
+    otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT,
+  }),
+  simulator: (values) => ({ ...common(values), host: values.SIMULATOR_HOST, port: values.SIMULATOR_PORT }),
+  cli: (values) => ({ ...product(values), tavus: cliTavus(values) }),
+};

@@ -1,0 +1,227 @@
+import { z } from 'zod';
+import {
+  AbsolutePath,
+  ApiKeys,
+  Host,
+  HttpUrl,
+  Name,
+  Port,
+  RedisUrl,
+  RoomHosts,
+  SecureUrl,
+  integer,
+  oneOf,
+  optional,
+  secret,
+} from './formats.ts';
+
+export type Service = 'api' | 'worker' | 'simulator' | 'cli';
+export const services = ['api', 'worker', 'simulator', 'cli'] as const satisfies readonly Service[];
+
+/** One environment variable. `fallback` is the text that counts when it is unset or empty. */
+type Variable<T> = {
+  readonly group: string;
+  readonly usedBy: readonly Service[];
+  readonly about: string;
+  readonly fallback: string;
+  /** What `.env.example` shows for a variable that has no fallback. */
+  readonly example?: string;
+  readonly format: z.ZodType<T, string>;
+};
+
+const variable = <T>(row: Variable<T>): Variable<T> => row;
+const everyone = services;
+const product = ['api', 'worker', 'cli'] as const;
+const text = z.string();
+
+/** The only list of environment variables. `.env.example` and docs/configuration.md are made from it. */
+export const variables = {
+  REDIS_URL: variable({
+    group: 'Redis',
+    usedBy: product,
+    about:
+      'Where Redis is: redis://, rediss://, redis+sentinel://host,host/name or redis+cluster://host,host. Whoever reaches it is fully trusted.',
+    fallback: 'redis://127.0.0.1:6379',
+    format: RedisUrl,
+  }),
+  KEY_PREFIX: variable({
+    group: 'Redis',
+    usedBy: product,
+    about: 'First part of every key and, in braces, the prefix of the BullMQ queues.',
+    fallback: 'fleet',
+    format: Name,
+  }),
+  FLEET_ID: variable({
+    group: 'Fleet',
+    usedBy: product,
+    about:
+      'Marks the Tavus conversations of this fleet; the reaper ends those and no others. Required unless TAVUS_BASE_URL is loopback (then `dev`). Never shared by two fleets.',
+    fallback: '',
+    example: 'production-eu',
+    format: optional(Name),
+  }),
+  LOG_LEVEL: variable({
+    group: 'Fleet',
+    usedBy: everyone,
+    about: 'trace, debug, info, warn, error, fatal or silent.',
+    fallback: 'info',
+    format: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+  }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: variable({
+    group: 'Fleet',
+    usedBy: ['api', 'worker'],
+    about: 'Where traces go (OTLP over HTTP). Empty: no traces.',
+    fallback: '',
+    example: 'http://127.0.0.1:4318',
+    format: optional(HttpUrl),
+  }),
+  API_KEYS: variable({
+    group: 'API',
+    usedBy: ['api'],
+    about:
+      'Keys of the product backends as name:sha256hex, separated by commas. A conversation belongs to the name that made it. Required unless API_HOST is loopback; without keys nobody gets in.',
+    fallback: '',
+    example: 'backend:<sha256 of the key in hex>',
+    format: ApiKeys,
+  }),
+  API_HOST: variable({
+    group: 'API',
+    usedBy: ['api'],
+    about: 'Address to listen on.',
+    fallback: '127.0.0.1',
+    format: Host,
+  }),
+  API_PORT: variable({
+    group: 'API',
+    usedBy: ['api'],
+    about: 'Port to listen on; 0 takes a free one.',
+    fallback: '8080',
+    format: Port,
+  }),
+  PUBLIC_URL: variable({
+    group: 'API',
+    usedBy: ['api', 'worker'],
+    about:
+      "The API's address as the outside reaches it: Tavus' callbacks and the OpenAPI page use it. Empty: no callbacks.",
+    fallback: '',
+    example: 'https://avatars.example.com',
+    format: optional(HttpUrl),
+  }),
+  USER_ROOM_HOSTS: variable({
+    group: 'API',
+    usedBy: ['api', 'worker'],
+    about:
+      'Hosts whose rooms the avatar may be sent to, separated by commas: a host, *.pattern (https, default port) or an exact origin.',
+    fallback: '*.daily.co',
+    format: RoomHosts,
+  }),
+  TAVUS_API_KEY: variable({
+    group: 'Tavus',
+    usedBy: product,
+    about: "The fleet's Tavus key. Required by api and worker unless TAVUS_BASE_URL is loopback.",
+    fallback: '',
+    example: 'replace-me',
+    format: optional(secret(text)),
+  }),
+  TAVUS_BASE_URL: variable({
+    group: 'Tavus',
+    usedBy: product,
+    about: "Tavus' API, or the simulator's address.",
+    fallback: 'https://tavusapi.com',
+    format: SecureUrl,
+  }),
+  TAVUS_NAMES: variable({
+    group: 'Tavus',
+    usedBy: product,
+    about: 'Which of the two name families is sent: replica (replica_id, persona_id) or face (face_id, pal_id).',
+    fallback: 'replica',
+    format: oneOf(['replica', 'face']),
+  }),
+  TAVUS_MAX_CONCURRENT: variable({
+    group: 'Tavus',
+    usedBy: product,
+    about:
+      'Conversations that the Tavus plan allows at once, for the whole fleet (Starter 3, Growth 10 when this was written).',
+    fallback: '10',
+    format: integer(1, 100_000),
+  }),
+  DAILY_BUNDLE_URL: variable({
+    group: 'Tavus',
+    usedBy: ['worker'],
+    about: "Where the page loads Daily's call machine from. Empty: Daily's own CDN.",
+    fallback: '',
+    example: 'http://127.0.0.1:8090/daily/call-machine-object-bundle.js',
+    format: optional(SecureUrl),
+  }),
+  WORKER_MAX_SESSIONS: variable({
+    group: 'Worker',
+    usedBy: ['worker'],
+    about: 'Live sessions that one worker takes.',
+    fallback: '10',
+    format: integer(1, 1000),
+  }),
+  WORKER_SESSIONS_PER_BROWSER: variable({
+    group: 'Worker',
+    usedBy: ['worker'],
+    about: 'Sessions that share one Chromium; a crash of its browser process takes them all.',
+    fallback: '10',
+    format: integer(1, 100),
+  }),
+  WORKER_DRAIN_SECONDS: variable({
+    group: 'Worker',
+    usedBy: ['worker'],
+    about:
+      'Grace after SIGTERM: sessions are handed over or finish; what is left then ends as `drained`. Keep it below the supervisor’s own grace.',
+    fallback: '60',
+    format: integer(0, 86_400),
+  }),
+  WORKER_HOST: variable({
+    group: 'Worker',
+    usedBy: ['worker'],
+    about: "Address of the worker's own health and metrics server.",
+    fallback: '127.0.0.1',
+    format: Host,
+  }),
+  WORKER_PORT: variable({
+    group: 'Worker',
+    usedBy: ['worker'],
+    about: 'Its port; 0 takes a free one.',
+    fallback: '8081',
+    format: Port,
+  }),
+  CHROMIUM_PATH: variable({
+    group: 'Worker',
+    usedBy: ['worker'],
+    about: 'Chromium headless shell to start. Empty: the one that was installed with the project.',
+    fallback: '',
+    example: '/usr/bin/chromium',
+    format: optional(AbsolutePath),
+  }),
+  CHROMIUM_SANDBOX: variable({
+    group: 'Worker',
+    usedBy: ['worker'],
+    about: "Chromium's sandbox: on, off, or auto (on where the kernel allows it and the user is not root).",
+    fallback: 'auto',
+    format: oneOf(['auto', 'on', 'off']),
+  }),
+  SIMULATOR_HOST: variable({
+    group: 'Simulator',
+    usedBy: ['simulator'],
+    about: 'Address to listen on; must be loopback, the simulator has no keys worth the name.',
+    fallback: '127.0.0.1',
+    format: Host,
+  }),
+  SIMULATOR_PORT: variable({
+    group: 'Simulator',
+    usedBy: ['simulator'],
+    about: 'Port to listen on; 0 takes a free one.',
+    fallback: '8090',
+    format: Port,
+  }),
+} as const;
+
+export type VariableName = keyof typeof variables;
+/** Every variable's parsed value. */
+export type Values = { readonly [N in VariableName]: z.output<(typeof variables)[N]['format']> };
+
+export const variableNames = Object.keys(variables) as readonly VariableName[]; // safe: keys of a const object literal

@@ -1,0 +1,109 @@
+import {
+  eventPayloads,
+  FleetError,
+  isEventType,
+  type EventEnvelope,
+  type OutboundEvent,
+  type Ownership,
+} from '@tavus-fleet/contracts';
+import { redisCall } from './call.ts';
+import type { RedisConnection } from './connect.ts';
+import { readEntries, type StreamEntry } from './entries.ts';
+import type { Keys } from './keys.ts';
+import { silentLog, type Log } from './log.ts';
+import { textScript } from './scripts.ts';
+
+const appendScript = textScript('append-event');
+const decoder = new TextDecoder();
+
+/** A page of events. `lastId` is where the next page starts, also when all entries of this one were malformed. */
+export type EventPage = { readonly events: readonly EventEnvelope[]; readonly lastId: string };
+
+/** What a conversation tells its backend: a stream of at most about 2000 entries. Times are Redis', so that they are in order over all owners. */
+export class EventLog {
+  readonly #redis: RedisConnection;
+  readonly #keys: Keys;
+  readonly #log: Log;
+
+  constructor(redis: RedisConnection, keys: Keys, log: Log = silentLog) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#log = log;
+  }
+
+  /** Appends as the owner. Answers the entry's id, or undefined when we are not the owner any more. Throws `internal` for a payload that its schema refuses. */
+  append(owner: Ownership, event: OutboundEvent): Promise<string | undefined> {
+    return this.#append(owner.conversationId, owner.epoch, owner.nonce, event);
+  }
+
+  /** Appends with epoch 0 for a conversation that nobody owns. Undefined when there is no such conversation. */
+  appendUnowned(id: string, event: OutboundEvent): Promise<string | undefined> {
+    return this.#append(id, 0, '', event);
+  }
+
+  /** At most `count` events after `afterId` (`0` = from the start). Malformed entries are left out and logged. */
+  async read(id: string, afterId: string, count: number): Promise<EventPage> {
+    const raw = await redisCall(() =>
+      this.#redis.xrangeBuffer(this.#keys.conversation(id).events, `(${afterId}`, '+', 'COUNT', count),
+    );
+    const entries = readEntries(raw);
+    const events = entries.flatMap((entry) => {
+      try {
+        return [parseEvent(entry)];
+      } catch {
+        this.#log.warn({ conversationId: id, entryId: entry.id }, 'malformed event left out');
+        return [];
+      }
+    });
+    return { events, lastId: entries.at(-1)?.id ?? afterId };
+  }
+
+  /** Id of the newest event (`0` if there is none): where a subscription starts that wants only what comes. */
+  async lastId(id: string): Promise<string> {
+    const [newest] = await redisCall(() =>
+      this.#redis.xrevrange(this.#keys.conversation(id).events, '+', '-', 'COUNT', 1),
+    );
+    return newest?.[0] ?? '0';
+  }
+
+  async #append(id: string, epoch: number, nonce: string, event: OutboundEvent): Promise<string | undefined> {
+    const payload = eventPayloads[event.type].safeParse(event.data);
+    if (!payload.success)
+      throw new FleetError('internal', `An event ${event.type} does not fit its schema.`, {
+        field: payload.error.issues[0]?.path.join('.') ?? 'data',
+      });
+    const { record, events } = this.#keys.conversation(id);
+    const entryId = await redisCall(() =>
+      appendScript.run(this.#redis, [record, events], epoch, nonce, event.type, JSON.stringify(payload.data)),
+    );
+    return entryId === '' ? undefined : entryId;
+  }
+}
+
+/** Reads an entry of an events stream. Throws `FleetError('internal')` naming the field when it is malformed. */
+export function parseEvent(entry: StreamEntry): EventEnvelope {
+  const text = (name: string): string => {
+    const value = entry.fields.get(name);
+    return value === undefined ? '' : decoder.decode(value);
+  };
+  const type = text('type');
+  const at = Number(text('at'));
+  const epoch = Number(text('epoch'));
+  if (!isEventType(type)) throw malformed(entry, 'type');
+  if (!Number.isSafeInteger(at) || at <= 0) throw malformed(entry, 'at');
+  if (!Number.isSafeInteger(epoch) || epoch < 0) throw malformed(entry, 'epoch');
+  let json: unknown;
+  try {
+    json = JSON.parse(text('json'));
+  } catch {
+    throw malformed(entry, 'json');
+  }
+  const data = eventPayloads[type].safeParse(json);
+  if (!data.success) throw malformed(entry, 'json');
+  // Safe: `data` was parsed by the schema of `type`; the compiler cannot tie the two halves of the union together.
+  return { id: entry.id, at, epoch, type, data: data.data } as EventEnvelope;
+}
+
+function malformed(entry: StreamEntry, field: string): FleetError {
+  return new FleetError('internal', `Event ${entry.id} is malformed.`, { field });
+}

@@ -1,0 +1,29 @@
+/** Everything that lives in Redis: connections, key names, the scripts that keep the promises, streams, queues. */
+export { isRedisDown, redisCall } from './call.ts';
+export { ClusterStreamReader } from './cluster-stream-reader.ts';
+export { connectRedis, ensureConnected, type RedisConnection, type RedisRole } from './connect.ts';
+export { compareIds, readEntries, type StreamEntry } from './entries.ts';
+export { EventLog, parseEvent, type EventPage } from './events.ts';
+export { addFrame, MAX_FRAMES } from './frames-out.ts';
+export { ping, RedisHealth, serverInfo, type ServerInfo } from './health.ts';
+export { Idempotency, type IdempotencyClaim } from './idempotency.ts';
+export { createKeys, type ConversationKeys, type FleetKeys, type Keys } from './keys.ts';
+export { LeaseKeeper, RENEW_EVERY_MS, type HeldLease, type LeaseListener, type LeaseRenewals } from './lease-keeper.ts';
+export { LEASE_TTL_MS, Leases, newNonce, type Acquired, type Renewal } from './leases.ts';
+export { Ledger, type LedgerIntent, type LedgerRow } from './ledger.ts';
+export { silentLog, type Log } from './log.ts';
+export { queueConnection, Queues, type EnqueueOptions } from './queues.ts';
+export { type RecordPatch } from './record-codec.ts';
+export {
+  Records,
+  type DesireOutcome,
+  type MoveOutcome,
+  type RecordPage,
+  type SettingsOutcome,
+  type StoredSecrets,
+} from './records.ts';
+export { mergeSettings } from './settings.ts';
+export { StreamReader, type OnEntries, type StreamReaderOptions, type StreamSource } from './stream-reader.ts';
+export { parseTavusName, tavusName, type TavusName } from './tavus-name.ts';
+export { parseRedisUrl, type RedisTarget } from './url.ts';
+export { WorkerHeartbeat, WorkerRegistry } from './workers.ts';

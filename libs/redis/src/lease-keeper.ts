@@ -1,0 +1,162 @@
+import type { Desired, Ownership } from '@tavus-fleet/contracts';
+import { systemClock, type Clock, type Timer } from '@tavus-fleet/lifecycle';
+import type { Renewal } from './leases.ts';
+import { silentLog, type Log } from './log.ts';
+
+export const RENEW_EVERY_MS = 1000;
+
+/** What a keeper needs of Leases; a port, so that a fake is four lines. */
+export interface LeaseRenewals {
+  renewAll(owners: readonly Ownership[]): Promise<ReadonlyMap<string, Renewal>>;
+  release(owner: Ownership): Promise<'released' | 'fenced'>;
+}
+
+/** What the owner is told. A callback that throws harms no other lease. */
+export type LeaseListener = {
+  /** Once, final: Redis answered that another owner has it (`taken`) or that the record is gone (`absent`: data was lost). */
+  onLost?(why: 'taken' | 'absent'): void;
+  /** When stop or cancel was asked; again when cancel comes after stop. */
+  onDesired?(verb: Desired): void;
+  /** At each renewal that got no answer; ms since Redis last confirmed this lease. Media goes on, nothing new is begun. */
+  onUnknown?(sinceMs: number): void;
+  /** Redis has confirmed the lease again after `onUnknown`. */
+  onKnown?(): void;
+};
+
+/** A lease in the keeper's care. */
+export interface HeldLease {
+  readonly ownership: Ownership;
+  /** Stops renewing and gives it back; may be called twice. Rejects when Redis is down: the lease then runs out by itself. */
+  release(): Promise<void>;
+  /** Stops renewing without giving it back: it was handed over, or is lost. */
+  forget(): void;
+}
+
+type Entry = {
+  readonly ownership: Ownership;
+  readonly listener: LeaseListener;
+  confirmedAt: number;
+  unknown: boolean;
+  desired: Desired | undefined;
+};
+
+/**
+ * Renews every lease of a worker once a second in one round trip. *Lost* and *unknown* are different things: lost is
+ * Redis' word, unknown is its silence, and silence takes nothing away from anybody.
+ */
+export class LeaseKeeper {
+  readonly #leases: LeaseRenewals;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #held = new Map<string, Entry>();
+  readonly #everyMs: number;
+  #timer: Timer | undefined;
+  #renewing: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(leases: LeaseRenewals, options: { clock?: Clock; log?: Log; everyMs?: number } = {}) {
+    this.#leases = leases;
+    this.#clock = options.clock ?? systemClock;
+    this.#log = options.log ?? silentLog;
+    this.#everyMs = options.everyMs ?? RENEW_EVERY_MS;
+  }
+
+  /** Takes an acquired lease into care. Throws after close. A second one for the same conversation replaces the first. */
+  hold(ownership: Ownership, listener: LeaseListener): HeldLease {
+    if (this.#closed) throw new Error('The lease keeper is closed.');
+    const entry: Entry = { ownership, listener, confirmedAt: this.#clock.now(), unknown: false, desired: undefined };
+    this.#held.set(ownership.conversationId, entry);
+    this.#timer ??= this.#clock.every(this.#everyMs, () => void this.renewNow());
+    const forget = (): boolean => this.#drop(entry);
+    return {
+      ownership,
+      forget: () => void forget(),
+      release: async () => {
+        if (forget()) await this.#leases.release(ownership);
+      },
+    };
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** Renews all now; never rejects. A renewal that still waits for its answer is not overtaken by a second one. */
+  renewNow(): Promise<void> {
+    this.#renewing ??= this.#renew().finally(() => (this.#renewing = undefined));
+    return this.#renewing;
+  }
+
+  /** Gives back every lease that is still held. May be called twice. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const entries = [...this.#held.values()];
+    for (const entry of entries) this.#drop(entry);
+    await this.#renewing; // a renewal under way could take a lease again that the release below gives back
+    const outcomes = await Promise.allSettled(entries.map((entry) => this.#leases.release(entry.ownership)));
+    const failed = outcomes.filter((outcome) => outcome.status === 'rejected').length;
+    if (failed > 0) this.#log.warn({ failed }, 'leases not given back; they run out by themselves');
+  }
+
+  async #renew(): Promise<void> {
+    const entries = [...this.#held.values()];
+    if (entries.length === 0) return;
+    try {
+      const renewals = await this.#leases.renewAll(entries.map((entry) => entry.ownership));
+      const now = this.#clock.now();
+      for (const entry of entries) {
+        const renewal = renewals.get(entry.ownership.conversationId);
+        if (renewal && this.#isHeld(entry)) this.#heard(entry, renewal, now);
+      }
+    } catch {
+      // The connection's owner logs the outage; here silence is told to each lease's owner.
+      const now = this.#clock.now();
+      for (const entry of entries) {
+        if (!this.#isHeld(entry)) continue;
+        entry.unknown = true;
+        this.#tell(entry, () => entry.listener.onUnknown?.(now - entry.confirmedAt));
+      }
+    }
+  }
+
+  #heard(entry: Entry, renewal: Renewal, now: number): void {
+    if (renewal.status !== 'held') {
+      this.#drop(entry);
+      this.#tell(entry, () => entry.listener.onLost?.(renewal.status === 'lost' ? 'taken' : 'absent'));
+      return;
+    }
+    entry.confirmedAt = now;
+    if (entry.unknown) {
+      entry.unknown = false;
+      this.#tell(entry, () => entry.listener.onKnown?.());
+    }
+    const { desired } = renewal;
+    if (desired !== undefined && desired !== entry.desired) {
+      entry.desired = desired;
+      this.#tell(entry, () => entry.listener.onDesired?.(desired));
+    }
+  }
+
+  #tell(entry: Entry, call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      const text = error instanceof Error ? error.message : 'not an Error';
+      this.#log.warn({ conversationId: entry.ownership.conversationId, error: text }, 'a lease listener threw');
+    }
+  }
+
+  #isHeld(entry: Entry): boolean {
+    return this.#held.get(entry.ownership.conversationId) === entry;
+  }
+
+  #drop(entry: Entry): boolean {
+    if (!this.#isHeld(entry)) return false;
+    this.#held.delete(entry.ownership.conversationId);
+    if (this.#held.size === 0) {
+      this.#timer?.[Symbol.dispose]();
+      this.#timer = undefined;
+    }
+    return true;
+  }
+}

@@ -1,0 +1,178 @@
+import { randomBytes } from 'node:crypto';
+import { Desired, FleetError, type Ownership } from '@tavus-fleet/contracts';
+import { redisCall } from './call.ts';
+import { ensureConnected, type RedisConnection } from './connect.ts';
+import type { Keys } from './keys.ts';
+import { listScript, textScript, wordScript } from './scripts.ts';
+
+const acquireScript = textScript('acquire');
+const renewScript = textScript('renew');
+const releaseScript = wordScript('release', ['released', 'fenced']);
+const handOverScript = textScript('hand-over');
+const touchScript = wordScript('touch-leases', ['touched']);
+const dueScript = listScript('due-leases');
+
+export const LEASE_TTL_MS = 3000;
+
+/** Redis' word about one lease. `absent`: the record is gone, so data was lost; nobody else can own it either. */
+export type Renewal = { readonly status: 'held'; readonly desired?: Desired } | { readonly status: 'lost' | 'absent' };
+export type Acquired = { readonly ownership: Ownership } | { readonly refused: 'final' | 'held' | 'absent' };
+
+/**
+ * Who may act for a conversation. A lease is a key that dies by itself; epoch and nonce in the record outlive it, so that
+ * after an outage the same owner can take it again while a second owner cannot appear unseen. Renewals go over a
+ * connection of their own: a slow command must not cost a lease.
+ */
+export class Leases {
+  readonly #redis: RedisConnection;
+  readonly #renewals: RedisConnection;
+  readonly #keys: Keys;
+  readonly #ttlMs: number;
+  readonly #waitReplicas: number;
+
+  /**
+   * `commands` and `lease` are connections of those roles (the caller closes them). `waitReplicas`: how many replicas must have
+   * an acquire before it counts (WAIT), where there are any: a failover right after it must not forget the owner.
+   */
+  constructor(options: {
+    commands: RedisConnection;
+    lease: RedisConnection;
+    keys: Keys;
+    ttlMs?: number;
+    waitReplicas?: number;
+  }) {
+    this.#redis = options.commands;
+    this.#renewals = options.lease;
+    this.#keys = options.keys;
+    this.#ttlMs = options.ttlMs ?? LEASE_TTL_MS;
+    this.#waitReplicas = options.waitReplicas ?? 0;
+  }
+
+  /** Becomes the owner if the record is not final and nobody holds it. */
+  async acquire(id: string, workerId: string, nonce: string = newNonce()): Promise<Acquired> {
+    const answer = await redisCall(() => acquireScript.run(this.#redis, this.#pair(id), workerId, nonce, this.#ttlMs));
+    if (answer === 'final' || answer === 'held' || answer === 'absent') return { refused: answer };
+    const ownership = { conversationId: id, epoch: Number(answer), nonce };
+    await this.#replicated(ownership);
+    await redisCall(() => this.#touch(this.#redis, [id]));
+    return { ownership };
+  }
+
+  /**
+   * Renews many in one round trip. Rejects as a whole when Redis is silent: then every lease is *unknown*, not lost.
+   * A lease that ran out meanwhile is taken again if the record still names its owner and nobody else has one.
+   */
+  async renewAll(owners: readonly Ownership[]): Promise<ReadonlyMap<string, Renewal>> {
+    if (owners.length === 0) return new Map();
+    return redisCall(async () => {
+      await ensureConnected(this.#renewals);
+      const calls = owners.map((owner) => ({
+        keys: this.#pair(owner.conversationId),
+        args: [owner.epoch, owner.nonce, this.#ttlMs],
+      }));
+      const answering = renewScript.runAll(this.#renewals, calls);
+      const touched = this.#touch(
+        this.#renewals,
+        owners.map((owner) => owner.conversationId),
+      ); // same turn: one write to the socket
+      const [answers] = await Promise.all([answering, touched]);
+      const renewals = new Map<string, Renewal>();
+      for (const [i, owner] of owners.entries()) {
+        const answer = answers[i];
+        if (typeof answer !== 'string') throw answer ?? new Error('No reply.');
+        renewals.set(owner.conversationId, readRenewal(answer));
+      }
+      return renewals;
+    });
+  }
+
+  /** The same for one lease: an owner that was cut off asks whether it still is the owner. */
+  async retake(owner: Ownership): Promise<Renewal> {
+    return readRenewal(
+      await redisCall(() =>
+        renewScript.run(this.#redis, this.#pair(owner.conversationId), owner.epoch, owner.nonce, this.#ttlMs),
+      ),
+    );
+  }
+
+  /**
+   * Gives the lease up, so that the next owner need not wait for it to run out. `fenced`: it was not ours any more.
+   * The index is left as it is: a conversation that goes on without an owner is found there by a sweeper.
+   */
+  async release(owner: Ownership): Promise<'released' | 'fenced'> {
+    return redisCall(() => releaseScript.run(this.#redis, this.#pair(owner.conversationId), owner.epoch, owner.nonce));
+  }
+
+  /** Makes another worker the owner at `position`, with no moment between. The heir made its nonce itself and told the owner. */
+  async handOver(
+    owner: Ownership,
+    heir: { workerId: string; nonce: string },
+    position = '',
+  ): Promise<{ readonly ownership: Ownership } | { readonly refused: 'fenced' | 'final' }> {
+    const answer = await redisCall(() =>
+      handOverScript.run(
+        this.#redis,
+        this.#pair(owner.conversationId),
+        owner.epoch,
+        owner.nonce,
+        heir.workerId,
+        heir.nonce,
+        this.#ttlMs,
+        position,
+      ),
+    );
+    if (answer === 'fenced' || answer === 'final') return { refused: answer };
+    return { ownership: { conversationId: owner.conversationId, epoch: Number(answer), nonce: heir.nonce } };
+  }
+
+  /**
+   * Conversations whose lease has run out and that are not over: what a sweeper takes over. Repairs the index on the way.
+   * Only Redis is asked; that it answered without a gap for 4 s is the caller's to check (`RedisHealth.steadyMs`).
+   */
+  async expired(limit = 100): Promise<string[]> {
+    return redisCall(async () => {
+      const ids = await dueScript.run(this.#redis, [this.#keys.fleet.leases], limit);
+      const found = await Promise.all(ids.map((id) => this.#lookAt(id)));
+      const over = ids.filter((_, i) => found[i] === 'over');
+      const held = ids.filter((_, i) => found[i] === 'held');
+      if (over.length > 0) await this.#redis.zrem(this.#keys.fleet.leases, ...over);
+      if (held.length > 0) await this.#touch(this.#redis, held);
+      return ids.filter((_, i) => found[i] === 'expired');
+    });
+  }
+
+  async #lookAt(id: string): Promise<'over' | 'held' | 'expired'> {
+    const keys = this.#keys.conversation(id);
+    const [state, lease] = await Promise.all([this.#redis.hget(keys.record, 'state'), this.#redis.exists(keys.lease)]);
+    if (state === null || state === 'ended' || state === 'canceled' || state === 'failed') return 'over';
+    return lease === 1 ? 'held' : 'expired';
+  }
+
+  async #replicated(ownership: Ownership): Promise<void> {
+    if (this.#waitReplicas === 0) return;
+    const reached = await redisCall(() => this.#redis.wait(this.#waitReplicas, 500));
+    if (reached >= this.#waitReplicas) return;
+    await this.release(ownership);
+    throw new FleetError('redis-unavailable', 'Too few replicas took the new owner in time.');
+  }
+
+  #touch(redis: RedisConnection, ids: readonly string[]): Promise<'touched'> {
+    return touchScript.run(redis, [this.#keys.fleet.leases], this.#ttlMs, ...ids);
+  }
+
+  #pair(id: string): readonly string[] {
+    const { record, lease } = this.#keys.conversation(id);
+    return [record, lease];
+  }
+}
+
+/** 128 random bits: what tells two owners of one epoch apart. */
+export function newNonce(): string {
+  return randomBytes(16).toString('hex');
+}
+
+function readRenewal(answer: string): Renewal {
+  if (answer === 'lost' || answer === 'absent') return { status: answer };
+  const desired = Desired.safeParse(answer.slice('held:'.length));
+  return desired.success ? { status: 'held', desired: desired.data } : { status: 'held' };
+}

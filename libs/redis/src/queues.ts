@@ -1,0 +1,142 @@
+import { FleetError, jobs, queuePrefix, type ControlData, type JobName, type StartData } from '@tavus-fleet/contracts';
+import { withDeadline } from '@tavus-fleet/lifecycle';
+import { Queue, type JobsOptions } from 'bullmq';
+import { redisCall } from './call.ts';
+import { connectRedis, type RedisConnection } from './connect.ts';
+import { silentLog, type Log } from './log.ts';
+
+/**
+ * The connection that BullMQ gets, producers and workers alike, so that both have our reconnect rules. BullMQ makes its own blocking
+ * connection from a worker's by duplicating it. The caller closes it: BullMQ leaves a connection it was given open.
+ */
+export function queueConnection(
+  url: string,
+  options: { role: 'producer' | 'worker'; name: string; log?: Log },
+): RedisConnection {
+  return connectRedis(url, {
+    role: options.role === 'producer' ? 'queue' : 'queue-worker',
+    name: options.name,
+    log: options.log ?? silentLog,
+  });
+}
+
+export type EnqueueOptions = {
+  /** Before every other job: a conversation that lost its owner, whose user is waiting in a frozen room. */
+  readonly urgent?: boolean;
+  readonly signal?: AbortSignal;
+};
+
+const ENQUEUE_MS = 3000;
+// A second wake-up for the same conversation within this time is the same one. Shorter than the sweeper's 5 s, so that
+// it never swallows a wake-up that is needed.
+const START_DEDUPLICATION_MS = 2000;
+// Jobs are only wake-ups: what is done tells nobody anything that the record does not. By age and by count, or a flood fills Redis.
+const keep = { removeOnComplete: { age: 3600, count: 1000 }, removeOnFail: { age: 86_400, count: 5000 } } as const;
+
+/**
+ * Puts wake-ups into the queues `sessions` and `control`. A job carries no truth: adding one twice does nothing worse than
+ * waking a worker that finds nothing to do.
+ */
+export class Queues {
+  readonly #url: string;
+  readonly #prefix: string;
+  readonly #name: string;
+  readonly #log: Log;
+  #connection: RedisConnection | undefined;
+  readonly #queues = new Map<string, Queue>();
+  #closed = false;
+
+  constructor(url: string, keyPrefix: string, options: { name?: string; log?: Log } = {}) {
+    this.#url = url;
+    this.#prefix = queuePrefix(keyPrefix);
+    this.#name = options.name ?? 'queues';
+    this.#log = options.log ?? silentLog;
+  }
+
+  /** BullMQ's own object, for counts and for finding a job. */
+  get sessions(): Queue {
+    return this.#queue('sessions');
+  }
+
+  get control(): Queue {
+    return this.#queue('control');
+  }
+
+  /**
+   * Adds a job and answers its id. Throws `invalid-request` for data that the catalog refuses, `redis-unavailable` when
+   * Redis does not take it within 3 s (it may have taken it all the same: harmless, see above).
+   */
+  enqueue(name: 'start', data: StartData, options?: EnqueueOptions): Promise<string>;
+  enqueue(name: 'stop' | 'cancel', data: ControlData, options?: EnqueueOptions): Promise<string>;
+  async enqueue(name: JobName, data: StartData | ControlData, options: EnqueueOptions = {}): Promise<string> {
+    const entry = jobs[name];
+    const parsed = entry.data.safeParse(data);
+    if (!parsed.success)
+      throw new FleetError('invalid-request', `The data of a ${name} job is malformed.`, {
+        field: parsed.error.issues[0]?.path.join('.') ?? 'data',
+      });
+    const queue = this.#queue(entry.queue);
+    const deadline = {
+      ms: ENQUEUE_MS,
+      what: `Adding a ${name} job`,
+      code: 'redis-unavailable',
+      signal: options.signal,
+    } as const;
+    try {
+      const job = await withDeadline(deadline, () =>
+        redisCall(() => queue.add(name, parsed.data, jobOptions(name, data.conversationId, options))),
+      );
+      return job.id ?? '';
+    } catch (error) {
+      // A BullMQ queue whose first contact failed never recovers; the next call makes a new one.
+      if (error instanceof FleetError && error.code === 'redis-unavailable') await this.#discard(entry.queue, queue);
+      throw error;
+    }
+  }
+
+  /** May be called twice. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#connection?.disconnect();
+    await Promise.all([...this.#queues].map(([name, queue]) => this.#discard(name, queue)));
+  }
+
+  #queue(name: 'sessions' | 'control'): Queue {
+    if (this.#closed) throw new FleetError('shutting-down', 'The queues are closed.');
+    let queue = this.#queues.get(name);
+    if (!queue) {
+      this.#connection ??= queueConnection(this.#url, { role: 'producer', name: this.#name, log: this.#log });
+      queue = new Queue(name, {
+        connection: this.#connection,
+        prefix: this.#prefix,
+        streams: { events: { maxLen: 1000 } },
+      });
+      queue.on('error', (error: Error) => this.#log.warn({ queue: name, error: error.message }, 'queue error'));
+      this.#queues.set(name, queue);
+    }
+    return queue;
+  }
+
+  async #discard(name: string, queue: Queue): Promise<void> {
+    if (this.#queues.get(name) === queue) this.#queues.delete(name);
+    // Waits for the first contact, which may never come: bounded, and only then given up.
+    const closing = withDeadline({ ms: 200, what: 'Closing a queue' }, () => queue.close());
+    await closing.catch((error: unknown) =>
+      this.#log.info(
+        { queue: name, error: error instanceof Error ? error.message : '' },
+        'queue closed without answer',
+      ),
+    );
+  }
+}
+
+/** BullMQ options of a job. No custom jobId: BullMQ refuses a second job of the same id while the first is kept, done or not. */
+function jobOptions(name: JobName, conversationId: string, options: EnqueueOptions): JobsOptions {
+  return {
+    ...keep,
+    attempts: jobs[name].attempts,
+    backoff: { type: 'exponential', delay: 500, jitter: 0.5 },
+    ...(options.urgent ? { lifo: true } : {}),
+    ...(name === 'start' ? { deduplication: { id: conversationId, ttl: START_DEDUPLICATION_MS } } : {}),
+  };
+}

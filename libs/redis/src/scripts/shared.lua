@@ -1,0 +1,55 @@
+-- Prepended to every script (see scripts.ts); holds only local functions. Redis' clock is the only clock.
+
+-- Limits: our choice. A record outlives its conversation by 7 days (an id is used once), streams by 1 hour.
+local RECORD_TTL_S, STREAM_TTL_S = 604800, 3600
+local MAX_EVENTS, MAX_FRAMES = 2000, 12000
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- Lua prints large numbers as 1.7e+12.
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function is_final(state)
+  return state == 'ended' or state == 'canceled' or state == 'failed'
+end
+
+-- Both halves: the epoch orders owners, the nonce tells two apart when lost data made an epoch count twice.
+local function owns(record, epoch, nonce)
+  local owner = redis.call('HMGET', record, 'epoch', 'ownerNonce')
+  return owner[1] == epoch and owner[2] == nonce
+end
+
+local function append_event(events, kind, epoch, json)
+  return redis.call('XADD', events, 'MAXLEN', '~', MAX_EVENTS, '*', 'type', kind, 'at', text(now_ms()), 'epoch', epoch, 'json', json)
+end
+
+-- Applies ARGV from `first` on: number of fields to delete, their names, then pairs to set.
+local function apply_fields(record, first)
+  local deletes = tonumber(ARGV[first])
+  for i = first + 1, first + deletes do
+    redis.call('HDEL', record, ARGV[i])
+  end
+  for i = first + deletes + 1, #ARGV, 2 do
+    redis.call('HSET', record, ARGV[i], ARGV[i + 1])
+  end
+end
+
+-- The last move. keys in the order of conversationKeyList in scripts.ts: record, secrets, lease, then five streams.
+local function finish(keys, state, reason)
+  local record, events = keys[1], keys[5]
+  redis.call('HSET', record, 'state', state, 'endReason', reason, 'endedAt', text(now_ms()))
+  redis.call('DEL', keys[2])
+  local epoch = redis.call('HGET', record, 'epoch')
+  append_event(events, 'state', epoch, '{"state":"' .. state .. '","endReason":"' .. reason .. '"}')
+  append_event(events, 'ended', epoch, '{"endReason":"' .. reason .. '"}')
+  redis.call('EXPIRE', record, RECORD_TTL_S)
+  for i = 4, #keys do
+    redis.call('EXPIRE', keys[i], STREAM_TTL_S)
+  end
+end
+

@@ -1,0 +1,4 @@
+export * from './port.ts';
+export { createDailyRooms, type DailyRooms, type DailyRoomsOptions } from './daily-rooms.ts';
+export { FakeRoom, FakeRooms } from './fake-room.ts';
+export { sampleRate as streamSampleRate } from './limits.ts';

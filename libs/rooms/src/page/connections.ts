@@ -1,0 +1,42 @@
+/**
+ * The page's peer connections, remembered from the moment they are made: daily-js hides them, and only they know what was
+ * decoded. Must be imported before the call machine runs. Weak references: a closed connection is the machine's to forget.
+ */
+const made = new Set<WeakRef<RTCPeerConnection>>();
+
+const Native = globalThis.RTCPeerConnection;
+globalThis.RTCPeerConnection = class extends Native {
+  constructor(configuration?: RTCConfiguration) {
+    super(configuration);
+    made.add(new WeakRef(this));
+  }
+};
+
+/** Every peer connection that is still open. */
+export function openConnections(): RTCPeerConnection[] {
+  const open: RTCPeerConnection[] = [];
+  for (const reference of made) {
+    const connection = reference.deref();
+    if (connection === undefined || connection.connectionState === 'closed') made.delete(reference);
+    else open.push(connection);
+  }
+  return open;
+}
+
+/** The receiver of a remote track, if one of our connections has it. */
+export function receiverOf(track: MediaStreamTrack): RTCRtpReceiver | undefined {
+  for (const connection of openConnections()) {
+    const receiver = connection
+      .getReceivers()
+      .find((candidate) => candidate.track === track || candidate.track.id === track.id);
+    if (receiver) return receiver;
+  }
+  return undefined;
+}
+
+/** Senders that carry video. */
+export function videoSenders(): RTCRtpSender[] {
+  return openConnections().flatMap((connection) =>
+    connection.getSenders().filter((sender) => sender.track?.kind === 'video'),
+  );
+}

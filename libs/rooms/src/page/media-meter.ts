@@ -1,0 +1,98 @@
+import type { MediaReport } from '../port.ts';
+import { receiverOf, videoSenders } from './connections.ts';
+
+type Video = { framesDecoded: number; width: number; height: number };
+type Sound = { audioSamples: number; concealedSamples: number };
+
+/** Counts what was really decoded of the watched participant, since it was watched, across replaced tracks. */
+export class MediaMeter {
+  #video: { readonly track: MediaStreamTrack; last: Video } | undefined;
+  #sound: { readonly track: MediaStreamTrack; last: Sound } | undefined;
+  readonly #before = { framesDecoded: 0, audioSamples: 0, concealedSamples: 0 };
+  #lastFrames = 0;
+  readonly #tuned = new WeakSet<RTCRtpSender>();
+
+  watch(video: MediaStreamTrack | undefined, sound: MediaStreamTrack | undefined): void {
+    if (this.#video?.track !== video) {
+      this.#before.framesDecoded += this.#video?.last.framesDecoded ?? 0;
+      this.#video = video && { track: video, last: { framesDecoded: 0, width: 0, height: 0 } };
+    }
+    if (this.#sound?.track !== sound) {
+      this.#before.audioSamples += this.#sound?.last.audioSamples ?? 0;
+      this.#before.concealedSamples += this.#sound?.last.concealedSamples ?? 0;
+      this.#sound = sound && { track: sound, last: { audioSamples: 0, concealedSamples: 0 } };
+    }
+  }
+
+  /** A new participant: everything from 0. */
+  reset(): void {
+    this.#video = undefined;
+    this.#sound = undefined;
+    Object.assign(this.#before, { framesDecoded: 0, audioSamples: 0, concealedSamples: 0 });
+    this.#lastFrames = 0;
+  }
+
+  /** Pictures decoded so far, without a full report. */
+  async framesDecoded(): Promise<number> {
+    await this.#readVideo();
+    return this.#before.framesDecoded + (this.#video?.last.framesDecoded ?? 0);
+  }
+
+  /** To be called once a second: `fps` is the difference to the last call. */
+  async report(audioPeak: number): Promise<MediaReport> {
+    const [framesDecoded] = await Promise.all([this.framesDecoded(), this.#readSound()]);
+    const fps = Math.max(0, framesDecoded - this.#lastFrames);
+    this.#lastFrames = framesDecoded;
+    return {
+      framesDecoded,
+      fps,
+      width: this.#video?.last.width ?? 0,
+      height: this.#video?.last.height ?? 0,
+      audioSamples: this.#before.audioSamples + (this.#sound?.last.audioSamples ?? 0),
+      concealedSamples: this.#before.concealedSamples + (this.#sound?.last.concealedSamples ?? 0),
+      audioPeak,
+    };
+  }
+
+  /** Asks the encoder to keep the picture's size when bandwidth is short: WebRTC starts at 300 kbit/s and would show half the size at first. */
+  async keepPictureSize(): Promise<void> {
+    for (const sender of videoSenders()) {
+      if (this.#tuned.has(sender)) continue;
+      this.#tuned.add(sender);
+      const parameters = sender.getParameters();
+      if (parameters.encodings.length === 0) continue;
+      // A machine that changes the same sender at the same moment wins: this is a wish.
+      await sender
+        .setParameters({ ...parameters, degradationPreference: 'maintain-resolution' })
+        .catch((error: unknown) => console.warn('setParameters', String(error)));
+    }
+  }
+
+  async #readVideo(): Promise<void> {
+    const video = this.#video;
+    const stats = await inboundStats(video?.track);
+    if (!video || !stats) return;
+    video.last = {
+      framesDecoded: Math.max(video.last.framesDecoded, stats.framesDecoded ?? 0),
+      width: stats.frameWidth ?? video.last.width,
+      height: stats.frameHeight ?? video.last.height,
+    };
+  }
+
+  async #readSound(): Promise<void> {
+    const sound = this.#sound;
+    const stats = await inboundStats(sound?.track);
+    if (!sound || !stats) return;
+    sound.last = { audioSamples: stats.totalSamplesReceived ?? 0, concealedSamples: stats.concealedSamples ?? 0 };
+  }
+}
+
+async function inboundStats(track: MediaStreamTrack | undefined): Promise<RTCInboundRtpStreamStats | undefined> {
+  const receiver = track && receiverOf(track);
+  if (!receiver) return undefined;
+  for (const entry of (await receiver.getStats()).values()) {
+    // getStats is typed as a map of unknowns; `type` says which dictionary the standard promises.
+    if (entry.type === 'inbound-rtp') return entry as RTCInboundRtpStreamStats;
+  }
+  return undefined;
+}

@@ -1,0 +1,270 @@
+import type { WatchOptions } from '../port.ts';
+import type { Command, FromPage, Hello, Identity, WireEvent, WireJoined, WireParticipant } from '../wire.ts';
+import { Call } from './call.ts';
+import { MediaGraph } from './media-graph.ts';
+import { MediaMeter } from './media-meter.ts';
+import type { FromWorker, ToWorker } from './ports.ts';
+
+type ErrorCode = Extract<FromPage, { type: 'answer'; ok: false }>['code'];
+class Refused extends Error {
+  readonly code: ErrorCode;
+  constructor(code: ErrorCode, cause: unknown) {
+    super(textOf(cause));
+    this.code = code;
+  }
+}
+
+/**
+ * One conversation's media in this page: up to two calls, one media graph, one worker. It only does what the channel's
+ * commands say, except for three things it decides by itself: attach tracks as they come, leave when our process is gone,
+ * and leave when a later session of the same conversation shows itself.
+ */
+export class PageSession {
+  readonly #worker = new Worker('/worker.js', { type: 'module' });
+  readonly #graph = new MediaGraph((message, transfer) => this.#worker.postMessage(message, transfer ?? []));
+  readonly #meter = new MediaMeter();
+  readonly #hello: Hello;
+  #identity: Identity;
+  #tavus: Call | undefined;
+  #user: Call | undefined;
+  #watched: { readonly participantId: string; readonly options: Required<WatchOptions> } | undefined;
+  #published = false;
+  #userVideo: MediaStreamTrack | undefined;
+  #videoArrived = false;
+  #attaching: Promise<void> = Promise.resolve();
+  #over = false;
+
+  constructor(hello: Hello) {
+    this.#hello = hello;
+    this.#identity = hello.identity;
+  }
+
+  /** Resolves when our process has accepted the token. */
+  start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#worker.onmessage = (event: MessageEvent<FromWorker>) => {
+        const message = event.data;
+        if (message.type === 'opened') resolve();
+        else if (message.type === 'failed') reject(new Error(message.reason));
+        else if (message.type === 'command') void this.#answer(message.id, message.command);
+        else if (message.type === 'tick') void this.#tick(message);
+        else void this.#giveUp();
+      };
+      this.#worker.onerror = () => reject(new Error('The session worker did not start.'));
+      this.#post({ type: 'start', hello: this.#hello, url: `ws://${location.host}/channel` });
+    });
+  }
+
+  async #answer(id: number, command: Command): Promise<void> {
+    try {
+      const result = await this.#run(command);
+      this.#post({
+        type: 'send',
+        message: { type: 'answer', id, ok: true, ...(result === undefined ? {} : { result }) },
+      });
+    } catch (error) {
+      const code = error instanceof Refused ? error.code : 'internal';
+      this.#post({ type: 'send', message: { type: 'answer', id, ok: false, code, reason: textOf(error) } });
+    }
+  }
+
+  async #run(command: Command): Promise<unknown> {
+    switch (command.type) {
+      case 'join':
+        return command.room === 'tavus' ? this.#joinTavus(command) : this.#joinUser(command);
+      case 'publish-stream':
+        return this.#publishStream();
+      case 'send':
+        return this.#send(command.data);
+      case 'watch':
+        return this.#watch(command.participantId, command);
+      case 'raise-epoch':
+        return this.#raiseEpoch(command.epoch);
+      case 'leave':
+        return this.#leave();
+      case 'flush':
+        return { playedSamples: 0 }; // no ring yet, so nothing was ever played; otherwise the worker has answered
+      case 'mute-user-room':
+        return; // the worker has done it, and answered
+      default:
+        throw new Error('unknown command');
+    }
+  }
+
+  async #joinTavus(command: Extract<Command, { type: 'join' }>): Promise<WireJoined> {
+    if (this.#tavus) throw new Refused('room-join-failed', 'The Tavus room was joined before.');
+    const call = new Call('tavus', this.#hello.bundleUrl, {
+      onEvent: (event) => this.#event(event),
+      onParticipant: (participant) => {
+        this.#lookForSuccessor(participant);
+        if (participant.id === this.#watched?.participantId) this.#attach();
+      },
+    });
+    this.#tavus = call;
+    try {
+      const joined = await call.join(command, this.#identity, { videoSource: false, audioSource: false });
+      for (const participant of joined.participants) this.#lookForSuccessor(participant);
+      return joined;
+    } catch (error) {
+      this.#tavus = undefined;
+      throw new Refused('room-join-failed', error);
+    }
+  }
+
+  async #joinUser(command: Extract<Command, { type: 'join' }>): Promise<WireJoined> {
+    if (this.#user) throw new Refused('user-room-refused', 'The user room was joined before.');
+    const call = new Call('user', this.#hello.bundleUrl, {
+      onEvent: (event) => this.#event(event),
+      onParticipant: () => undefined,
+    });
+    this.#user = call;
+    try {
+      // The replica's sound may come through a session that is not allowed to be heard yet: the gate decides, not the track.
+      const video = this.#watchedTrack('video');
+      const joined = await call.join(command, this.#identity, {
+        videoSource: video ?? false,
+        audioSource: await this.#graph.userAudioTrack(),
+      });
+      this.#userVideo = video;
+      this.#attach();
+      return joined;
+    } catch (error) {
+      this.#user = undefined;
+      throw new Refused('user-room-refused', error);
+    }
+  }
+
+  async #publishStream(): Promise<void> {
+    const call = this.#joinedTavus();
+    const track = await this.#graph.streamTrack();
+    this.#post({ type: 'reset-ring' });
+    if (this.#published) await call.unpublishStream();
+    this.#published = false;
+    await call.publishStream(track);
+    this.#published = true;
+  }
+
+  #send(data: unknown): void {
+    const call = this.#joinedTavus();
+    try {
+      call.send(data);
+    } catch (error) {
+      throw new Refused('message-refused', error);
+    }
+  }
+
+  #watch(participantId: string, options: Required<WatchOptions>): void {
+    const call = this.#joinedTavus();
+    const before = this.#watched?.participantId;
+    if (before !== undefined && before !== participantId) call.subscribe(before, { audio: false, video: false });
+    if (before !== participantId) {
+      this.#meter.reset();
+      this.#videoArrived = false;
+    }
+    this.#watched = { participantId, options: { video: options.video, audio: options.audio, pcm: options.pcm } };
+    call.subscribe(participantId, { audio: options.audio, video: options.video });
+    this.#attach();
+  }
+
+  async #raiseEpoch(epoch: number): Promise<void> {
+    this.#identity = { ...this.#identity, epoch };
+    this.#post({ type: 'identity', identity: this.#identity });
+    for (const call of [this.#tavus, this.#user]) if (call?.joined) await call.setUserData(this.#identity);
+  }
+
+  async #leave(): Promise<void> {
+    await this.#user?.leave();
+    await this.#tavus?.leave();
+    await this.#graph.close();
+  }
+
+  /** Our process is gone or has been replaced. Silence comes first and does not wait for Daily. */
+  async #giveUp(): Promise<void> {
+    if (this.#over) return;
+    this.#over = true;
+    await this.#leave();
+  }
+
+  #lookForSuccessor(participant: WireParticipant): void {
+    const epoch = epochOf(participant.userData, this.#identity.conversationId);
+    if (participant.local || epoch === undefined || epoch <= this.#identity.epoch || this.#over) return;
+    this.#post({ type: 'mute', on: true });
+    this.#post({ type: 'reset-ring' });
+    this.#event({ type: 'evicted', epoch });
+    void this.#giveUp();
+  }
+
+  /** Brings the graph to the tracks that are there now. One after the other: each step awaits Daily or an element. */
+  #attach(): void {
+    this.#attaching = this.#attaching
+      .then(() => this.#attachNow())
+      .catch((error: unknown) => console.warn('attach', textOf(error)));
+  }
+
+  async #attachNow(): Promise<void> {
+    if (this.#over) return;
+    const video = this.#watchedTrack('video');
+    const audio = this.#watchedTrack('audio');
+    this.#meter.watch(video, audio);
+    await this.#graph.hear(audio, this.#watched?.options.pcm ?? false);
+    if (!this.#user?.joined) return;
+    await this.#graph.route(audio);
+    if (!video || video === this.#userVideo) return;
+    await this.#user.publishVideo(video);
+    this.#userVideo = video;
+  }
+
+  async #tick({ second, audioPeak }: Extract<FromWorker, { type: 'tick' }>): Promise<void> {
+    this.#post({ type: 'main-alive' });
+    if (this.#over || !this.#watched) return;
+    if (!this.#videoArrived && this.#watched.options.video && (await this.#meter.framesDecoded()) > 0) {
+      this.#videoArrived = true;
+      this.#event({ type: 'video-arrived' });
+    }
+    if (!second) return;
+    this.#event({ type: 'media', report: await this.#meter.report(audioPeak) });
+    if (this.#user?.joined) await this.#meter.keepPictureSize();
+  }
+
+  #watchedTrack(kind: 'audio' | 'video'): MediaStreamTrack | undefined {
+    if (!this.#watched?.options[kind] || !this.#tavus?.joined) return undefined;
+    return this.#tavus.track(this.#watched.participantId, kind);
+  }
+
+  #joinedTavus(): Call {
+    if (!this.#tavus?.joined || this.#over) throw new Refused('room-lost', 'The Tavus room is not joined.');
+    return this.#tavus;
+  }
+
+  #event(event: WireEvent): void {
+    this.#post({ type: 'send', message: { type: 'event', event } });
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+}
+
+function epochOf(userData: unknown, conversationId: string): number | undefined {
+  if (typeof userData !== 'object' || userData === null || !('conversationId' in userData) || !('epoch' in userData))
+    return undefined;
+  return userData.conversationId === conversationId && typeof userData.epoch === 'number' ? userData.epoch : undefined;
+}
+
+/** Whatever was thrown: Daily rejects with Errors, strings and event objects. */
+function textOf(thrown: unknown): string {
+  if (thrown instanceof Error) return thrown.message.slice(0, 900);
+  if (typeof thrown === 'string') return thrown.slice(0, 900);
+  if (typeof thrown !== 'object' || thrown === null) return 'unknown';
+  const type: unknown =
+    'error' in thrown && typeof thrown.error === 'object' && thrown.error !== null
+      ? Reflect.get(thrown.error, 'type')
+      : undefined;
+  const message: unknown = Reflect.get(thrown, 'errorMsg');
+  return (
+    [type, message]
+      .filter((part) => typeof part === 'string')
+      .join(': ')
+      .slice(0, 900) || 'unknown'
+  );
+}

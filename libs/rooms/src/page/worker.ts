@@ -1,0 +1,187 @@
+/// <reference path="./media-stream-track-processor.d.ts" />
+import { heartbeatMs, leaveAfterMs } from '../limits.ts';
+import type { Command, FromNode, FromPage, Identity } from '../wire.ts';
+import { Listener } from './listener.ts';
+import type { FromRing, FromWorker, ToGate, ToRing, ToWorker } from './ports.ts';
+
+// The worker's global scope; TypeScript's DOM library types `self` as a window.
+const scope = self as unknown as {
+  postMessage(message: FromWorker): void;
+  onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
+};
+
+const maxBuffered = 1024 * 1024;
+const tickMs = 100;
+
+/**
+ * The session's own thread: owns the socket to our process, moves PCM between it and the audio thread, listens to what is
+ * received, and judges whether our process is still there. The main thread only ever hears of commands and ticks.
+ */
+class SessionWorker {
+  #socket: WebSocket | undefined;
+  #ring: MessagePort | undefined;
+  #gate: MessagePort | undefined;
+  #listener: Listener | undefined;
+  #lastBeatAt = 0;
+  #mainAliveAt = performance.now();
+  #droppedBytes = 0;
+  #identity: Identity | undefined;
+  #muted = false;
+  #ticks = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #welcomed = false;
+  #finished = false;
+
+  receive(message: ToWorker): void {
+    switch (message.type) {
+      case 'start':
+        this.#identity = message.hello.identity;
+        return this.#open(message.url, { type: 'hello', token: message.hello.token, identity: message.hello.identity });
+      case 'audio-ports':
+        this.#ring = message.ring;
+        this.#gate = message.gate;
+        this.#ring.onmessage = (event: MessageEvent<FromRing>) => this.#fromRing(event.data);
+        this.#toGate({ type: 'open', on: !this.#muted });
+        return this.#beat();
+      case 'listen':
+        this.#listener?.stop();
+        this.#listener = new Listener(message.readable, {
+          onSpeech: (speaking, at) => this.#send({ type: 'event', event: { type: 'speech', speaking, at } }),
+          ...(message.pcm ? { onPcm: (pcm: Int16Array<ArrayBuffer>) => this.#sendBinary(pcm) } : {}),
+        });
+        return;
+      case 'stop-listening':
+        this.#listener?.stop();
+        this.#listener = undefined;
+        return;
+      case 'mute':
+        return this.#mute(message.on);
+      case 'reset-ring':
+        return this.#toRing({ type: 'reset' });
+      case 'main-alive':
+        this.#mainAliveAt = performance.now();
+        return;
+      case 'send':
+        return this.#send(message.message);
+      case 'finish':
+        return this.#finish();
+      case 'identity':
+        this.#identity = message.identity;
+        return;
+    }
+  }
+
+  #open(url: string, hello: FromPage): void {
+    const socket = new WebSocket(url);
+    this.#socket = socket;
+    socket.binaryType = 'arraybuffer';
+    socket.onopen = () => socket.send(JSON.stringify(hello));
+    socket.onmessage = (event: MessageEvent<string | ArrayBuffer>) => this.#fromNode(event.data);
+    socket.onclose = () => this.#lost('the channel closed');
+  }
+
+  #fromNode(data: string | ArrayBuffer): void {
+    if (typeof data !== 'string') {
+      if (this.#ring) this.#ring.postMessage({ type: 'pcm', pcm: data } satisfies ToRing, [data]);
+      else this.#droppedBytes += data.byteLength;
+      return;
+    }
+    // Our own process wrote it, on a socket that it authenticated; the types are shared.
+    const message = JSON.parse(data) as FromNode;
+    if (message.type === 'heartbeat') return this.#beat();
+    if (message.type === 'command') return this.#command(message.id, message.identity, message.command);
+    if (this.#welcomed) return;
+    this.#welcomed = true;
+    this.#beat();
+    this.#timer = setInterval(() => this.#tick(), tickMs);
+    scope.postMessage({ type: 'opened' });
+  }
+
+  #command(id: number, identity: Identity, command: Command): void {
+    if (identity.conversationId !== this.#identity?.conversationId || identity.epoch !== this.#identity.epoch) {
+      return this.#send({
+        type: 'answer',
+        id,
+        ok: false,
+        code: 'lease-lost',
+        reason: 'The command is of another session.',
+      });
+    }
+    // These two do not pass through the main thread: a flush must reach the ring right behind the PCM before it, and both are wanted at once.
+    if (command.type === 'flush' && this.#ring) return this.#toRing({ type: 'flush', id });
+    if (command.type === 'mute-user-room') {
+      this.#mute(command.on);
+      return this.#send({ type: 'answer', id, ok: true });
+    }
+    scope.postMessage({ type: 'command', id, command });
+  }
+
+  #mute(on: boolean): void {
+    this.#muted = on;
+    this.#toGate({ type: 'open', on: !on });
+  }
+
+  #beat(): void {
+    this.#lastBeatAt = performance.now();
+    this.#toRing({ type: 'beat' });
+    this.#toGate({ type: 'beat' });
+    this.#send({
+      type: 'alive',
+      mainAgeMs: Math.round(performance.now() - this.#mainAliveAt),
+      droppedBytes: this.#droppedBytes,
+    });
+  }
+
+  #tick(): void {
+    if (performance.now() - this.#lastBeatAt > leaveAfterMs) return this.#lost(`no heartbeat for ${leaveAfterMs} ms`);
+    this.#listener?.tick();
+    this.#ticks += 1;
+    const second = this.#ticks % (1_000 / tickMs) === 0;
+    const heartbeatDue = this.#ticks % (heartbeatMs / tickMs) === 0;
+    if (second || heartbeatDue)
+      scope.postMessage({ type: 'tick', second, audioPeak: second ? (this.#listener?.takePeak() ?? 0) : 0 });
+  }
+
+  #fromRing(message: FromRing): void {
+    if (message.type === 'flushed')
+      this.#send({ type: 'answer', id: message.id, ok: true, result: { playedSamples: message.consumed } });
+    else this.#send({ type: 'event', event: { type: 'played', samples: message.consumed, waiting: message.waiting } });
+  }
+
+  #lost(reason: string): void {
+    if (this.#finished) return;
+    if (!this.#welcomed) scope.postMessage({ type: 'failed', reason });
+    else scope.postMessage({ type: 'abandoned', reason });
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.#finished = true;
+    clearInterval(this.#timer);
+    this.#toGate({ type: 'open', on: false });
+    this.#toRing({ type: 'reset' });
+    this.#listener?.stop();
+    this.#socket?.close();
+  }
+
+  #send(message: FromPage): void {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  #sendBinary(pcm: Int16Array<ArrayBuffer>): void {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    if (this.#socket.bufferedAmount > maxBuffered) this.#droppedBytes += pcm.byteLength;
+    else this.#socket.send(pcm);
+  }
+
+  #toRing(message: ToRing): void {
+    this.#ring?.postMessage(message);
+  }
+
+  #toGate(message: ToGate): void {
+    this.#gate?.postMessage(message);
+  }
+}
+
+const worker = new SessionWorker();
+scope.onmessage = (event) => worker.receive(event.data);

@@ -1,0 +1,160 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { maxWaitingSamples, sampleRate } from './limits.ts';
+import type { JoinOptions, Room, RoomEvent } from './port.ts';
+
+/** What one test of the contract gets: a room nobody has joined yet, and where to join. */
+export type ContractWorld = {
+  readonly room: Room;
+  readonly identity: { readonly conversationId: string; readonly epoch: number };
+  readonly tavus: JoinOptions;
+  readonly user: JoinOptions;
+  /** Lets time go on until the condition holds; throws when it does not within a few seconds. */
+  until(condition: () => boolean, what: string): Promise<void>;
+  /** Closes everything that was made for the test, twice if need be. */
+  end(): Promise<void>;
+};
+
+const second = new Uint8Array(sampleRate * 2);
+
+/** What every `Room` must do, the fake and the real adapter alike, so that tests on the fake say something about the product. */
+export function roomContract(name: string, make: () => Promise<ContractWorld>): void {
+  describe(`${name} is a Room`, () => {
+    let world: ContractWorld | undefined;
+    afterEach(() => world?.end());
+    const signal = (): AbortSignal => AbortSignal.timeout(30_000);
+    async function setup() {
+      world = await make();
+      const events: RoomEvent[] = [];
+      world.room.on((event) => events.push(event));
+      return { ...world, until: world.until.bind(world), events };
+    }
+    async function published() {
+      const made = await setup();
+      await made.room.join(made.tavus, signal());
+      await made.room.publishStream(signal());
+      const lastPlayed = () => made.events.findLast((event) => event.type === 'played');
+      return { ...made, lastPlayed };
+    }
+
+    it('says who joined: our name and whose session we are', async () => {
+      const { room, tavus, identity } = await setup();
+      const joined = await room.join(tavus, signal());
+      const local = joined.participants.find((participant) => participant.local);
+      expect(local).toMatchObject({ id: joined.participantId, userName: tavus.userName, userData: identity });
+      expect(joined.maxMessageLength).toBeGreaterThanOrEqual(4_096);
+    });
+
+    it('joins a room once', async () => {
+      const { room, tavus } = await setup();
+      await room.join(tavus, signal());
+      await expect(room.join(tavus, signal())).rejects.toMatchObject({ code: 'room-join-failed' });
+    });
+
+    it('joins the user room beside it, once', async () => {
+      const { room, tavus, user } = await setup();
+      await room.join(tavus, signal());
+      const joined = await room.joinUserRoom(user, signal());
+      expect(
+        joined.participants.some((participant) => participant.local && participant.userName === user.userName),
+      ).toBe(true);
+      await expect(room.joinUserRoom(user, signal())).rejects.toMatchObject({ code: 'user-room-refused' });
+    });
+
+    it('needs the Tavus room for what happens in it', async () => {
+      const { room } = await setup();
+      await expect(room.publishStream(signal())).rejects.toMatchObject({ code: 'room-lost' });
+      await expect(room.send({}, signal())).rejects.toMatchObject({ code: 'room-lost' });
+      expect(room.write(second)).toBe(false);
+    });
+
+    it('plays what is written, to its end, and tells how far it is', async () => {
+      const { room, events, until, lastPlayed } = await published();
+      expect(room.write(second.subarray(0, sampleRate))).toBe(true);
+      await until(() => lastPlayed()?.waiting === 0, 'all played');
+      expect(lastPlayed()).toEqual({ type: 'played', samples: sampleRate / 2, waiting: 0 });
+      const reports = events.flatMap((event) => (event.type === 'played' ? [event.samples] : []));
+      expect(reports.length).toBeGreaterThan(2);
+      expect(reports).toEqual(reports.toSorted((a, b) => a - b));
+    });
+
+    it('takes ten seconds and refuses what is over', async () => {
+      const { room } = await published();
+      for (let taken = 0; taken < maxWaitingSamples; taken += sampleRate) expect(room.write(second)).toBe(true);
+      expect(room.write(second)).toBe(false);
+      await room.flush(signal());
+      expect(room.write(second)).toBe(true);
+    });
+
+    it('drops what waits at a flush, and counts what was played before', async () => {
+      const { room, until, lastPlayed } = await published();
+      room.write(second);
+      await until(() => (lastPlayed()?.samples ?? 0) > 0, 'playing');
+      const { playedSamples } = await room.flush(signal());
+      expect(playedSamples).toBeGreaterThan(0);
+      expect(playedSamples).toBeLessThan(sampleRate);
+      room.write(second.subarray(0, 4_800));
+      await until(
+        () => lastPlayed()?.waiting === 0 && lastPlayed()?.samples !== playedSamples,
+        'the next sound played',
+      );
+      expect(lastPlayed()?.samples).toBe(playedSamples + 2_400);
+      expect(await room.flush(signal())).toEqual({ playedSamples: playedSamples + 2_400 });
+    });
+
+    it('counts from 0 again when the track is published again', async () => {
+      const { room, until, lastPlayed } = await published();
+      room.write(second.subarray(0, 9_600));
+      await until(() => lastPlayed()?.samples === 4_800, 'played');
+      await room.publishStream(signal());
+      expect(await room.flush(signal())).toEqual({ playedSamples: 0 });
+    });
+
+    it('sends messages up to the length of the room', async () => {
+      const { room, tavus } = await setup();
+      const { maxMessageLength } = await room.join(tavus, signal());
+      await room.send('x'.repeat(maxMessageLength - 2), signal());
+      await expect(room.send('x'.repeat(maxMessageLength - 1), signal())).rejects.toMatchObject({
+        code: 'message-refused',
+      });
+    });
+
+    it('lets the epoch only rise', async () => {
+      const { room, tavus, identity } = await setup();
+      await room.join(tavus, signal());
+      await room.raiseEpoch(identity.epoch + 1, signal());
+      await expect(room.raiseEpoch(identity.epoch + 1, signal())).rejects.toThrow('only rises');
+      await room.send({ after: 'the rise' }, signal());
+    });
+
+    it('does nothing for a signal that is aborted already', async () => {
+      const { room, tavus } = await setup();
+      const reason = new Error('not wanted any more');
+      await expect(room.join(tavus, AbortSignal.abort(reason))).rejects.toBe(reason);
+      expect((await room.join(tavus, signal())).participantId).toBeTruthy();
+    });
+
+    it('leaves twice, and is over then', async () => {
+      const { room, user } = await published();
+      await room.joinUserRoom(user, signal());
+      await Promise.all([room.leave(), room.leave(signal())]);
+      await room.leave();
+      expect(room.write(second)).toBe(false);
+      await expect(room.send({}, signal())).rejects.toMatchObject({ code: 'room-lost' });
+    });
+
+    it.each([
+      { after: 'joining', join: true },
+      { after: 'nothing at all', join: false },
+    ])('closes twice after $after; `closed` is the last event, once', async ({ join }) => {
+      const { room, tavus, events } = await setup();
+      if (join) await room.join(tavus, signal());
+      await Promise.all([room.close(), room.close()]);
+      await room.close();
+      expect(events.at(-1)).toMatchObject({ type: 'closed', code: 'asked' });
+      expect(events.filter((event) => event.type === 'closed')).toHaveLength(1);
+      expect(room.write(second)).toBe(false);
+      await expect(room.send({}, signal())).rejects.toMatchObject({ code: 'page-silent' });
+      await room.leave();
+    });
+  });
+}

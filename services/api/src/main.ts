@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs';
+import { ConfigError, loadConfig, type ApiConfig } from '@tavus-fleet/config';
+import { systemClock } from '@tavus-fleet/lifecycle';
+import { createTavusClient } from '@tavus-fleet/tavus';
+import { createLogger, createMetrics } from '@tavus-fleet/telemetry';
+import { z } from 'zod';
+import { buildApp } from './app.ts';
+import { drainOnSignal } from './drain.ts';
+import { tavusPersonas } from './personas.ts';
+import { RedisBackend } from './redis/backend.ts';
+
+function configOrExit(): ApiConfig {
+  try {
+    return loadConfig('api', process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return process.exit(error.exitCode);
+  }
+}
+
+const config = configOrExit();
+const { version } = z
+  .object({ version: z.string() })
+  .parse(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')));
+const log = createLogger({ name: 'api', level: config.logLevel });
+const metrics = createMetrics({ only: ['fleet_queue_oldest_seconds', 'fleet_tavus_requests_total'] });
+const draining = new AbortController();
+const redis = new RedisBackend({ url: config.redis.url.reveal(), keyPrefix: config.redis.keyPrefix, log, metrics });
+const tavus = createTavusClient({
+  baseUrl: config.tavus.baseUrl,
+  apiKey: config.tavus.apiKey.reveal(),
+  names: config.tavus.names,
+  onRequest: (route, status) => metrics.tavusRequest(route, status),
+});
+const personas = tavusPersonas(tavus);
+
+const { keys, userRoomHosts, publicUrl } = config;
+const app = await buildApp({
+  ...redis.ports,
+  personas,
+  keys,
+  userRoomHosts,
+  publicUrl,
+  log,
+  metrics,
+  clock: systemClock,
+  version,
+  draining: draining.signal,
+});
+drainOnSignal({
+  draining,
+  log,
+  close: async () => {
+    await app.close();
+    await tavus.close();
+    await redis[Symbol.asyncDispose]();
+  },
+});
+if (keys.reveal().length === 0) log.warn('API_KEYS is empty: every request under /v1 is refused');
+const url = await app.listen({ host: config.host, port: config.port });
+log.info({ url }, 'api listening');

@@ -1,0 +1,152 @@
+import { randomUUID } from 'node:crypto';
+import { FleetError } from '@tavus-fleet/contracts';
+import { withDeadline } from '@tavus-fleet/lifecycle';
+import {
+  ClusterStreamReader,
+  EventLog,
+  Idempotency,
+  MAX_FRAMES,
+  Queues,
+  Records,
+  RedisHealth,
+  StreamReader,
+  WorkerRegistry,
+  addFrame,
+  connectRedis,
+  createKeys,
+  parseRedisUrl,
+  redisCall,
+  type Keys,
+  type RedisConnection,
+  type StreamSource,
+} from '@tavus-fleet/redis';
+import type { Logger, Metrics } from '@tavus-fleet/telemetry';
+import type { AppDeps } from '../app.ts';
+
+/** A caller waits for Redis this long per step, so that a POST answers 503 in about 2 s. Beside the driver's own deadline, for every kind of silence. */
+const STEP_MS = 1800;
+/** Room that approximate trimming and frames in flight may take before the oldest unplayed frame would be lost. */
+const FRAMES_HEADROOM = 1000;
+
+type Options = { readonly url: string; readonly keyPrefix: string; readonly log: Logger; readonly metrics: Metrics };
+type Ports = Pick<AppDeps, 'conversations' | 'jobs' | 'idempotency' | 'frames' | 'events' | 'workers' | 'health'>;
+
+/**
+ * Everything of Redis behind the API's ports: one connection for commands, one of BullMQ's, one blocking for all event
+ * streams. It needs no Redis to start: each recovers by itself, and until then calls reject with `redis-unavailable`.
+ */
+export class RedisBackend implements AsyncDisposable {
+  readonly ports: Ports;
+  readonly #commands: RedisConnection;
+  readonly #queues: Queues;
+  readonly #news: StreamSource;
+  readonly #health: RedisHealth;
+
+  constructor(options: Options) {
+    const { url, keyPrefix, log, metrics } = options;
+    const keys = createKeys(keyPrefix);
+    this.#commands = connectRedis(url, { role: 'commands', name: 'api', log });
+    this.#queues = new Queues(url, keyPrefix, { name: 'api-queues', log });
+    this.#health = new RedisHealth(this.#commands);
+    this.#news = openNews(url, keys, this.#commands, log);
+    this.ports = portsOn({
+      keys,
+      commands: this.#commands,
+      queues: this.#queues,
+      news: this.#news,
+      health: this.#health,
+      log,
+    });
+    metrics.onExpose(() =>
+      bounded('Reading the queue', async () => metrics.queueOldest(await oldestSeconds(this.#queues))),
+    );
+    this.#health.start();
+  }
+
+  /** May be called twice. Readers first: they use the command connection to be woken. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#health.close();
+    await Promise.allSettled([this.#news.close(), this.#queues.close()]);
+    this.#commands.disconnect();
+  }
+}
+
+function portsOn(parts: {
+  keys: Keys;
+  commands: RedisConnection;
+  queues: Queues;
+  news: StreamSource;
+  health: RedisHealth;
+  log: Logger;
+}): Ports {
+  const { keys, commands, queues, news, health, log } = parts;
+  const records = new Records(commands, keys, log);
+  const idempotency = new Idempotency(commands, keys);
+  const events = new EventLog(commands, keys, log);
+  const registry = new WorkerRegistry(commands, keys, { log });
+  return {
+    conversations: {
+      create: (input) => bounded('Writing the record', () => records.create(input)),
+      get: (id) => bounded('Reading the record', () => records.get(id)),
+      list: (query) => bounded('Listing', () => records.list(query)),
+      desire: (id, verb, reason) => bounded('Asking for the end', () => records.desire(id, verb, reason)),
+      failUnowned: (id, endReason) => bounded('Withdrawing', () => records.failUnowned(id, endReason)),
+      updateSettings: (id, delta) => bounded('Changing settings', () => records.updateSettings(id, delta)),
+    },
+    jobs: {
+      start: (conversationId) =>
+        bounded('Adding the job', async () => void (await queues.enqueue('start', { v: 1, conversationId }))),
+    },
+    idempotency: {
+      claim: (claim) => bounded('Claiming the key', () => idempotency.claim(claim)),
+      release: ({ createdBy, idempotencyKey }) =>
+        bounded(
+          'Releasing the key',
+          async () => void (await redisCall(() => commands.del(keys.fleet.idempotency(createdBy, idempotencyKey)))),
+        ),
+    },
+    frames: {
+      append: (id, frame) =>
+        bounded('Appending the frame', async () => {
+          // Only what can be sent again later may be refused: an interruption or an end must always get through.
+          if (frame.type === 'tts-audio' || frame.type === 'message') await refuseWhenFull(commands, keys, id);
+          return addFrame(commands, keys, id, frame);
+        }),
+    },
+    events: {
+      read: (id, after, count) => bounded('Reading events', () => events.read(id, after, count)),
+      watch: (id, after, onNews) => news.subscribe(keys.conversation(id).events, after, onNews),
+    },
+    workers: {
+      list: () => bounded('Listing workers', () => registry.list()),
+      drain: (id) => bounded('Asking to drain', async () => (await registry.requestDrain(id)) === 'requested'),
+    },
+    health: {
+      check: async () => {
+        if (!health.up) throw new FleetError('redis-unavailable', 'Redis does not answer.');
+      },
+    },
+  };
+}
+
+function bounded<T>(what: string, work: () => Promise<T>): Promise<T> {
+  return withDeadline({ ms: STEP_MS, what, code: 'redis-unavailable' }, work);
+}
+
+function openNews(url: string, keys: Keys, commands: RedisConnection, log: Logger): StreamSource {
+  const blocking = (): RedisConnection => connectRedis(url, { role: 'blocking', name: 'api-events', log });
+  if (parseRedisUrl(url).kind === 'cluster') return new ClusterStreamReader(blocking, { log });
+  return new StreamReader({ blocking: blocking(), bell: { key: keys.bell(`api-${randomUUID()}`), commands }, log });
+}
+
+async function refuseWhenFull(commands: RedisConnection, keys: Keys, id: string): Promise<void> {
+  const waiting = await redisCall(() => commands.xlen(keys.conversation(id).frames));
+  if (waiting >= MAX_FRAMES - FRAMES_HEADROOM)
+    throw new FleetError('stream-full', `${waiting} frames wait to be played; send more when some have been.`);
+}
+
+/** Age of the job that is next in line. */
+async function oldestSeconds(queues: Queues): Promise<number> {
+  const [oldest] = await queues.sessions.getJobs(['wait', 'prioritized'], 0, 0, true);
+  return oldest === undefined ? 0 : Math.max(0, Date.now() - oldest.timestamp) / 1000;
+}

@@ -1,0 +1,45 @@
+import { Problem } from '@tavus-fleet/contracts';
+import { expect } from 'vitest';
+import type { App } from './app.ts';
+import { asA, body } from './test-world.ts';
+
+type Request = {
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  url: string;
+  payload?: object | string;
+  headers?: Record<string, string>;
+};
+type Answer = Awaited<ReturnType<App['inject']>>;
+
+/** Asks the routes without a port, with key `a` unless told otherwise. */
+export class Client {
+  readonly #app: App;
+
+  constructor(app: App) {
+    this.#app = app;
+  }
+
+  ask(request: Request): Promise<Answer> {
+    return this.#app.inject({ headers: asA, ...request });
+  }
+
+  post(url: string, payload: object, headers: Record<string, string> = asA): Promise<Answer> {
+    return this.#app.inject({ method: 'POST', url, payload, headers });
+  }
+
+  /** Starts a conversation, which must be accepted; answers its id. */
+  async start(payload: object = body, headers: Record<string, string> = asA): Promise<string> {
+    const answer = await this.post('/v1/conversations', payload, headers);
+    expect(answer.statusCode).toBe(202);
+    return answer.json<{ conversationId: string }>().conversationId;
+  }
+}
+
+/** Status, code and named fields of an error answer, which must be a problem in every respect. */
+export function problemIn(answer: Answer): { status: number; code: string; fields: Record<string, string> } {
+  expect(answer.headers['content-type']).toContain('application/problem+json');
+  const problem = Problem.parse(answer.json());
+  expect(problem.status).toBe(answer.statusCode);
+  const fields = (problem.errors ?? []).map(({ field, message }) => [field, message] as const);
+  return { status: problem.status, code: problem.code, fields: Object.fromEntries(fields) };
+}

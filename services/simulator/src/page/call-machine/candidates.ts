@@ -1,0 +1,30 @@
+/**
+ * Media stays on this machine: loopback candidates go out at once, all others wait, and are used only when gathering ends
+ * without a single loopback one (a desktop browser without `--allow-loopback-in-peer-connection`; its LAN addresses are
+ * the same machine, since signalling serves loopback only).
+ */
+export class LoopbackCandidates {
+  #foundLoopback = false;
+  #others: RTCIceCandidateInit[] = [];
+  readonly #send: (candidate: RTCIceCandidateInit) => void;
+
+  constructor(send: (candidate: RTCIceCandidateInit) => void) {
+    this.#send = send;
+  }
+
+  /** For `RTCPeerConnection.onicecandidate`; null or an empty candidate means that gathering has ended. */
+  add(candidate: RTCIceCandidate | null): void {
+    if (!candidate || candidate.candidate === '') {
+      if (!this.#foundLoopback) for (const other of this.#others) this.#send(other);
+      this.#others = [];
+    } else if (isLoopback(candidate.candidate)) {
+      this.#foundLoopback = true;
+      this.#send(candidate.toJSON());
+    } else this.#others.push(candidate.toJSON());
+  }
+}
+
+function isLoopback(line: string): boolean {
+  const address = line.split(' ')[4] ?? '';
+  return address.startsWith('127.') || address === '::1';
+}

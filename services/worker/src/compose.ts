@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto';
+import type { WorkerConfig } from '@tavus-fleet/config';
+import { systemClock } from '@tavus-fleet/lifecycle';
+import {
+  ClusterStreamReader,
+  connectRedis,
+  createKeys,
+  EventLog,
+  LeaseKeeper,
+  Leases,
+  Ledger,
+  parseRedisUrl,
+  queueConnection,
+  Queues,
+  Records,
+  RedisHealth,
+  StreamReader,
+  WorkerRegistry,
+  type RedisConnection,
+  type RedisRole,
+  type StreamSource,
+} from '@tavus-fleet/redis';
+import { createDailyRooms } from '@tavus-fleet/rooms';
+import { createTavusClient } from '@tavus-fleet/tavus';
+import { createMetrics, type Logger } from '@tavus-fleet/telemetry';
+import packageJson from '../package.json' with { type: 'json' };
+import { ControlJobs } from './control.ts';
+import { BullStartJobs } from './start-jobs.ts';
+import type { WorkerParts } from './worker.ts';
+
+/** Everything a worker is made of, opened in this order and closed in the reverse one. `env` is what Chromium may inherit of. */
+export async function compose(config: WorkerConfig, log: Logger, env: Readonly<Record<string, string | undefined>>): Promise<{ parts: WorkerParts; close(): Promise<void> }> {
+  await using held = new AsyncDisposableStack();
+  const workerId = `w-${randomBytes(6).toString('hex')}`;
+  const clock = systemClock;
+  const url = config.redis.url.reveal();
+  const keys = createKeys(config.redis.keyPrefix);
+  const connect = (role: RedisRole, name: string): RedisConnection => connectRedis(url, { role, name: `${workerId}:${name}`, log });
+  const connected = (role: RedisRole, name: string): RedisConnection => held.adopt(connect(role, name), (connection) => connection.disconnect());
+
+  const commands = connected('commands', 'commands');
+  const leases = new Leases({ commands, lease: connected('lease', 'lease'), keys });
+  const reader: StreamSource & { close(): Promise<void> } =
+    parseRedisUrl(url).kind === 'cluster'
+      ? new ClusterStreamReader(() => connect('blocking', 'frames'), { clock, log })
+      : new StreamReader({ blocking: connect('blocking', 'frames'), bell: { key: keys.bell(workerId), commands }, clock, log });
+  held.defer(() => reader.close());
+  const keeper = new LeaseKeeper(leases, { clock, log });
+  held.defer(() => keeper.close());
+  const queues = new Queues(url, config.redis.keyPrefix, { name: `${workerId}:queues`, log });
+  held.defer(() => queues.close());
+  const bull = (name: string): RedisConnection => held.adopt(queueConnection(url, { role: 'worker', name: `${workerId}:${name}`, log }), (connection) => connection.disconnect());
+  const onError = (error: Error): void => log.warn({ err: error }, 'queue error');
+
+  const metrics = createMetrics();
+  const records = new Records(commands, keys, log);
+  const tavus = createTavusClient({ baseUrl: config.tavus.baseUrl, apiKey: config.tavus.apiKey.reveal(), names: config.tavus.names, clock, onRequest: (route, status) => metrics.tavusRequest(route, status === 'network' ? 'unreachable' : status) });
+  held.defer(() => tavus.close());
+  const rooms = await createDailyRooms({
+    chromium: { env, sandbox: config.chromium.sandbox, ...(config.chromium.path === undefined ? {} : { executablePath: config.chromium.path }) },
+    bundleUrl: config.dailyBundleUrl ?? '',
+    sessionsPerBrowser: config.sessionsPerBrowser,
+    prewarm: true,
+    log: (line) => log.debug({ line }, 'browser'),
+    clock,
+  });
+  held.defer(() => rooms.close());
+
+  const parts: WorkerParts = {
+    config,
+    workerId,
+    version: packageJson.version,
+    clock,
+    log,
+    metrics,
+    redis: commands,
+    keys,
+    reader,
+    records,
+    events: new EventLog(commands, keys, log),
+    ledger: new Ledger(commands, keys, log),
+    leases,
+    keeper,
+    registry: new WorkerRegistry(commands, keys, { log }),
+    health: new RedisHealth(connected('commands', 'health'), { clock }),
+    queues,
+    startJobs: new BullStartJobs({ connection: bull('sessions'), keyPrefix: config.redis.keyPrefix, onError }),
+    controlJobs: new ControlJobs({ connection: bull('control'), keyPrefix: config.redis.keyPrefix, records, clock, onError }),
+    tavus,
+    rooms,
+  };
+  const owned = held.move();
+  return { parts, close: () => owned.disposeAsync() };
+}

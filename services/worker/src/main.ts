@@ -1,0 +1,57 @@
+import { ConfigError, loadConfig, type WorkerConfig } from '@tavus-fleet/config';
+import { createLogger, slotStates } from '@tavus-fleet/telemetry';
+import { compose } from './compose.ts';
+import { buildDebugServer } from './debug-server.ts';
+import { FleetWorker } from './worker.ts';
+
+/** After the drain's deadline sessions are ended at once; this is what that may take before we leave without them. */
+const LAST_MS = 20_000;
+
+function configOrExit(): WorkerConfig {
+  try {
+    return loadConfig('worker', process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return process.exit(error.exitCode);
+  }
+}
+
+const config = configOrExit();
+const log = createLogger({ name: 'worker', level: config.logLevel });
+const { parts, close } = await compose(config, log, process.env);
+
+const debug = buildDebugServer({
+  live: () => true,
+  whyNotReady: () => (parts.health.up ? (worker.sessions.whyNotOneMore() ?? undefined) : 'redis-down'),
+  expose: () => parts.metrics.expose(),
+  sessions: () => ({ workerId: parts.workerId, slots: worker.sessions.slots(), sessions: worker.sessions.list() }),
+});
+const url = await debug.listen({ host: config.host, port: config.port });
+const worker = new FleetWorker(parts, url, () => void stop('drain asked'));
+parts.metrics.onExpose(async () => {
+  const slots = worker.sessions.slots();
+  for (const state of slotStates) parts.metrics.slots(state, slots[state]);
+  parts.metrics.browserMemory(await parts.rooms.memoryBytes());
+});
+
+let stopping = false;
+/** Ladder: drain → deadline ends sessions with a reason → second deadline, or second signal, exits non-zero. */
+async function stop(why: string): Promise<void> {
+  if (stopping) process.exit(1);
+  stopping = true;
+  log.info({ why, live: worker.sessions.size }, 'worker stopping');
+  setTimeout(() => {
+    log.error({ live: worker.sessions.size }, 'worker did not stop in time');
+    process.exit(1);
+  }, config.drainMs + LAST_MS).unref();
+  await worker.stop(config.drainMs);
+  await debug.close();
+  await close();
+  log.info({}, 'worker stopped');
+  process.exit(0);
+}
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
+
+await worker.start();
+log.info({ url, workerId: parts.workerId, capacity: config.maxSessions }, 'worker listening');

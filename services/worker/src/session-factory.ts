@@ -1,0 +1,154 @@
+import { FleetError, type ConversationRecord, type Ownership } from '@tavus-fleet/contracts';
+import type { WorkerConfig } from '@tavus-fleet/config';
+import type { Clock } from '@tavus-fleet/lifecycle';
+import { tavusName, readEntries, type EventLog, type Keys, type Ledger, type LedgerIntent, type Records, type RedisConnection, type StreamSource } from '@tavus-fleet/redis';
+import type { Rooms } from '@tavus-fleet/rooms';
+import { TavusFailure, type CreateConversation, type TavusClient } from '@tavus-fleet/tavus';
+import type { Logger, Metrics } from '@tavus-fleet/telemetry';
+import type { Created, SessionLedger, SessionTavus } from './session/conversations.ts';
+import type { SessionDeps, SessionFrames, SessionRecords } from './session/deps.ts';
+import { Session } from './session/session.ts';
+
+export type FactoryDeps = {
+  readonly config: WorkerConfig;
+  readonly workerId: string;
+  readonly records: Records;
+  readonly events: EventLog;
+  /** For reading frames again; the live ones come through the reader. */
+  readonly redis: RedisConnection;
+  readonly keys: Keys;
+  readonly reader: StreamSource;
+  readonly ledger: Ledger;
+  readonly tavus: TavusClient;
+  readonly rooms: Rooms;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly log: Logger;
+};
+
+/** A fresh call at Tavus lives this long without anybody in it; our bot joins within seconds. */
+const ABSENT_SECONDS = 120;
+/** How long a call outlives its last participant: bounds the bill of a dead fleet, and gives a successor time to come. */
+const LEFT_SECONDS = 30;
+/** Tavus' own end comes this much after ours, so that our reason is the one that is said. */
+const DURATION_MARGIN_SECONDS = 60;
+const TAVUS_MAX_SECONDS = 3_600;
+const FIND_MS = 10_000;
+/** A create is never cut off from our side, see SessionTavus; the client's own deadline bounds it. */
+const NEVER = new AbortController().signal;
+
+/** Makes sessions: binds the fleet's parts to one conversation and its owner, so that a session cannot touch another's. */
+export function makeSession(deps: FactoryDeps, record: ConversationRecord, ownership: Ownership): Session {
+  const { config, workerId, clock, rooms, metrics } = deps;
+  const sessionDeps: SessionDeps = {
+    workerId,
+    record,
+    ownership,
+    records: recordsOf(deps, ownership),
+    frames: framesOf(deps, record.conversationId),
+    tavus: tavusOf(deps, record, ownership),
+    ledger: ledgerOf(deps, record, ownership),
+    rooms,
+    userRoomHosts: config.userRoomHosts,
+    meters: {
+      ttfb: (seconds) => metrics.ttfb(seconds),
+      dropped: (why, count) => metrics.framesDropped(why, count),
+      started: (seconds) => metrics.sessionStarted(seconds),
+      ended: (reason) => metrics.sessionEnded(reason),
+    },
+    clock,
+    log: deps.log.child({ conversationId: record.conversationId, epoch: ownership.epoch, workerId }),
+  };
+  return new Session(sessionDeps);
+}
+
+function recordsOf({ records, events }: FactoryDeps, ownership: Ownership): SessionRecords {
+  return {
+    secrets: () => records.secrets(ownership.conversationId),
+    async created({ conversationId, conversationUrl }) {
+      await records.saveSecrets(ownership, { conversationUrl });
+      return records.patch(ownership, { tavusConversationId: conversationId });
+    },
+    moveTo: (state, fields) => records.move(ownership, state, { ...(fields === undefined ? {} : { fields: { metrics: fields } }) }),
+    checkpoint: (at) => records.patch(ownership, at),
+    end: (reason) => records.end(ownership, reason),
+    append: async (event) => (await events.append(ownership, event)) !== undefined,
+  };
+}
+
+function framesOf({ reader, redis, keys }: FactoryDeps, conversationId: string): SessionFrames {
+  const { frames } = keys.conversation(conversationId);
+  return {
+    subscribe: (fromId, onEntries) => reader.subscribe(frames, fromId, onEntries),
+    async read(ids) {
+      const [first, last] = [ids[0], ids.at(-1)];
+      if (first === undefined || last === undefined) return [];
+      return readEntries(await redis.xrangeBuffer(frames, first, last));
+    },
+  };
+}
+
+function tavusOf({ tavus }: FactoryDeps, record: ConversationRecord, { epoch }: Ownership): SessionTavus {
+  const { spec } = record;
+  const request = (conversationName: string): CreateConversation => ({
+    replicaId: spec.replicaId,
+    personaId: spec.personaId,
+    conversationName,
+    audioOnly: spec.tavus.audioOnly,
+    conversationalContext: spec.tavus.conversationalContext,
+    customGreeting: spec.tavus.customGreeting,
+    properties: {
+      maxCallDurationSeconds: Math.min(TAVUS_MAX_SECONDS, spec.limits.maxDurationSeconds + DURATION_MARGIN_SECONDS),
+      participantAbsentTimeoutSeconds: ABSENT_SECONDS,
+      participantLeftTimeoutSeconds: LEFT_SECONDS,
+      ...spec.tavus.properties,
+    },
+  });
+  const created = (answer: { conversationId: string; conversationUrl: string; meetingToken?: string | undefined }): Created => ({
+    conversationId: answer.conversationId,
+    conversationUrl: answer.conversationUrl,
+    ...(answer.meetingToken === undefined ? {} : { meetingToken: answer.meetingToken }),
+  });
+  return {
+    async create(name) {
+      try {
+        return created(await tavus.createConversation(request(name), { epoch, signal: NEVER }));
+      } catch (error) {
+        if (error instanceof TavusFailure && error.outcomeUnknown) return 'unknown';
+        throw error;
+      }
+    },
+    async findActive(name) {
+      const signal = AbortSignal.timeout(FIND_MS);
+      for await (const conversation of tavus.allConversations({ status: 'active' }, { epoch, signal })) {
+        if (conversation.conversationName === name && conversation.conversationUrl !== undefined) return created({ conversationId: conversation.conversationId, conversationUrl: conversation.conversationUrl });
+      }
+      return undefined;
+    },
+    end: (id, signal) => tavus.endConversation(id, { epoch, signal }),
+    personaName: async (signal) => {
+      const { personaName } = await tavus.getPersona(spec.personaId, { epoch, signal });
+      if (personaName === undefined) throw new FleetError('tavus-bad-answer', 'Tavus names no persona.');
+      return personaName;
+    },
+  };
+}
+
+function ledgerOf({ ledger, config, workerId }: FactoryDeps, record: ConversationRecord, ownership: Ownership): SessionLedger {
+  const { conversationId, spec } = record;
+  const { epoch } = ownership;
+  const intents = new Map<string, LedgerIntent>();
+  return {
+    async intend(attempt) {
+      const name = tavusName({ base: spec.tavus.conversationName ?? '', fleetId: config.fleetId, conversationId, epoch, attempt });
+      const intent = { conversationId, epoch, attempt, name, workerId };
+      intents.set(name, intent);
+      return { outcome: await ledger.intend(intent, config.tavus.maxConcurrent), name };
+    },
+    async adopted(name, tavusConversationId) {
+      const intent = intents.get(name);
+      if (intent) await ledger.adopted(intent, tavusConversationId);
+    },
+    closed: async (name) => void (await ledger.closed(name)),
+  };
+}

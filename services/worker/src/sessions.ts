@@ -1,0 +1,132 @@
+import { asFleetError, FleetError, type ConversationRecord, type Desired, type EndReason, type Ownership, type StartData } from '@tavus-fleet/contracts';
+import { withDeadline, type Clock } from '@tavus-fleet/lifecycle';
+import type { SlotState } from '@tavus-fleet/telemetry';
+import { whyNotOneMore } from './admission.ts';
+import type { Claimer, StartOutcome } from './claim.ts';
+import type { Session } from './session/session.ts';
+
+/** How long the mark of a stop may take to come through the stream before the end is put at its tail. */
+const MARK_MS = 2_000;
+/** After Tavus refused our key or our account no conversation can start; look again after this. */
+const TAVUS_PAUSE_MS = 30_000;
+
+/** What the table needs of the fleet. */
+export interface SessionsPort {
+  record(data: StartData): Promise<ConversationRecord>;
+  acquire(conversationId: string): Promise<{ ownership: Ownership } | { refused: 'final' | 'held' | 'absent' }>;
+  /** Keeps the lease renewed until released; tells what Redis says of it. */
+  hold(ownership: Ownership, told: { lost(): void; desired(verb: Desired): void }): { release(): Promise<void> };
+  session(record: ConversationRecord, ownership: Ownership): Session;
+  redisUp(): boolean;
+}
+
+export type SessionsOptions = { readonly port: SessionsPort; readonly capacity: number; readonly clock: Clock; readonly log: { warn(fields: object, message: string): void; error(fields: object, message: string): void } };
+
+/** The table of live sessions of this worker: who is here, is there room for one more, and how they all end. */
+export class Sessions implements Claimer {
+  readonly #options: SessionsOptions;
+  readonly #live = new Map<string, { session: Session; done: Promise<void> }>();
+  #starting = 0;
+  #draining = false;
+  #tavusBlockedUntil = 0;
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#live.size + this.#starting;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  get capacity(): number {
+    return this.#options.capacity;
+  }
+
+  /** Slots by what they are doing; their sum is the capacity. */
+  slots(): Record<SlotState, number> {
+    const count = { free: 0, starting: this.#starting, live: 0, stopping: 0, closed: 0 };
+    for (const { session } of this.#live.values()) count[session.state] += 1;
+    count[this.#draining ? 'closed' : 'free'] = Math.max(0, this.capacity - this.size);
+    return count;
+  }
+
+  /** What is here, for an operator's eyes: no secret in it. */
+  list(): { conversationId: string; epoch: number; state: string }[] {
+    return [...this.#live.values()].map(({ session }) => ({ conversationId: session.conversationId, epoch: session.ownership.epoch, state: session.state }));
+  }
+
+  find(conversationId: string): Session | undefined {
+    return this.#live.get(conversationId)?.session;
+  }
+
+  whyNotOneMore(): string | undefined {
+    const { capacity, clock, port } = this.#options;
+    return whyNotOneMore({ live: this.#live.size, starting: this.#starting, capacity, draining: this.#draining, redisUp: port.redisUp(), tavusBlockedUntil: this.#tavusBlockedUntil }, clock.now());
+  }
+
+  async start(data: StartData): Promise<StartOutcome> {
+    const { port } = this.#options;
+    this.#starting += 1; // before the first await: the slot is taken from here on
+    let session: Session;
+    try {
+      const record = await port.record(data);
+      const acquired = await port.acquire(record.conversationId);
+      if ('refused' in acquired) return { kind: acquired.refused === 'held' ? 'elsewhere' : 'over' };
+      session = this.#run({ ...record, epoch: acquired.ownership.epoch }, acquired.ownership);
+    } finally {
+      this.#starting -= 1;
+    }
+    const outcome = await session.started;
+    if (outcome === 'live') return { kind: 'live' };
+    if (outcome.how === 'abandon') return { kind: 'elsewhere' };
+    if (!outcome.error) return { kind: 'over' };
+    this.#noticeTavus(outcome.error);
+    return { kind: 'failed', error: outcome.error };
+  }
+
+  /** Takes no more and finishes what lives; what is not done by the deadline is ended at once. Resolves when the table is empty. */
+  async drain(reason: EndReason, deadlineMs: number): Promise<void> {
+    this.#draining = true;
+    for (const { session } of this.#live.values()) session.drain(reason);
+    try {
+      await withDeadline({ ms: deadlineMs, what: 'Draining', clock: this.#options.clock }, () => this.#empty());
+    } catch {
+      this.#options.log.warn({ live: this.#live.size }, 'drain deadline passed: ending what still lives');
+      for (const { session } of this.#live.values()) session.hurry(reason);
+      await this.#empty();
+    }
+  }
+
+  #run(record: ConversationRecord, ownership: Ownership): Session {
+    const { port, clock, log } = this.#options;
+    const session = port.session(record, ownership);
+    const lease = port.hold(ownership, {
+      lost: () => session.lost(),
+      desired: (verb) => {
+        if (verb === 'cancel') session.asked('cancel');
+        else clock.after(MARK_MS, () => session.asked('stop'));
+      },
+    });
+    const done = session
+      .run()
+      .then(() => lease.release())
+      .catch((error: unknown) => log.error({ conversationId: record.conversationId, code: asFleetError(error).code }, 'a lease was not released; it runs out by itself'))
+      .finally(() => void this.#live.delete(record.conversationId));
+    this.#live.set(record.conversationId, { session, done });
+    return session;
+  }
+
+  #noticeTavus(error: FleetError): void {
+    if (error.code !== 'tavus-auth' && error.code !== 'tavus-credits') return;
+    this.#tavusBlockedUntil = this.#options.clock.now() + TAVUS_PAUSE_MS;
+    this.#options.log.error({ code: error.code, pauseMs: TAVUS_PAUSE_MS }, 'Tavus refuses the account: no conversation is claimed');
+  }
+
+  async #empty(): Promise<void> {
+    while (this.#live.size > 0) await Promise.all([...this.#live.values()].map(({ done }) => done));
+  }
+}

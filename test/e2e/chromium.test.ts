@@ -1,0 +1,90 @@
+// A real Chromium: calls in and out of a page, what a crash looks like, and that nothing outlives its parent.
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { Chromium } from '@tavus-fleet/chromium';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+
+const signal = (): AbortSignal => AbortSignal.timeout(60_000);
+const alive = (pid: number): boolean => {
+  if (!existsSync(`/proc/${pid}/stat`)) return false;
+  return !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+};
+
+describe('Chromium', () => {
+  let server: Server;
+  let url: string;
+  let browser: Chromium;
+  beforeAll(async () => {
+    server = createServer((_request, response) =>
+      response.setHeader('content-type', 'text/html').end('<!doctype html><title>page</title>'),
+    ).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    // A listening TCP server's address is always an AddressInfo.
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    browser = await Chromium.launch({ env: process.env }, signal());
+  });
+  afterAll(async () => {
+    await browser.close();
+    await browser.close();
+    server.close();
+    expect(alive(browser.pid)).toBe(false);
+  });
+
+  it('calls functions with values, awaits promises and brings errors back', async () => {
+    const page = await browser.openPage(url, signal());
+    expect(
+      await page.call('async (a, b) => ({ sum: a + b.c, secure: isSecureContext })', [1, { c: 2 }], signal()),
+    ).toEqual({ sum: 3, secure: true });
+    await expect(page.call('() => { throw new Error("boom") }', [], signal())).rejects.toThrow('boom');
+    await page.close();
+    await page.close();
+    await expect(page.call('() => 1', [], signal())).rejects.toMatchObject({ code: 'page-crashed' });
+  });
+
+  it('keeps the storage of two pages apart', async () => {
+    const [one, two] = await Promise.all([browser.openPage(url, signal()), browser.openPage(url, signal())]);
+    await one.call('() => { localStorage.setItem("k", "v") }', [], signal());
+    expect(await two.call('() => localStorage.getItem("k")', [], signal())).toBeNull();
+    await Promise.all([one.close(), two.close()]);
+  });
+
+  it('says so when a page crashes, rejects what was pending, and leaves its neighbour alone', async () => {
+    const [crashing, neighbour] = await Promise.all([browser.openPage(url, signal()), browser.openPage(url, signal())]);
+    const pending = crashing.call('() => new Promise(() => {})', [], signal());
+    const outcome = expect(pending).rejects.toMatchObject({ code: 'page-crashed' });
+    const gone = new Promise((resolve) => crashing.onClosed(resolve));
+    await crashing
+      .command('Page.navigate', { url: 'chrome://crash' }, signal())
+      .catch((error: unknown) => expect(error).toMatchObject({ code: 'page-crashed' }));
+    expect(await gone).toBe('crash');
+    await outcome;
+    expect(await neighbour.call('() => 1', [], signal())).toBe(1);
+    await crashing.close();
+    await neighbour.close();
+  });
+
+  it('rejects a page that cannot be loaded and tells its memory', async () => {
+    await expect(browser.openPage('http://127.0.0.1:1/', signal())).rejects.toMatchObject({ code: 'browser-failed' });
+    expect(await browser.memoryBytes()).toBeGreaterThan(20e6);
+  });
+});
+
+describe('Chromium whose parent is killed', () => {
+  it('is gone with all its processes within 3 s', async () => {
+    const parent = spawn(process.execPath, [fileURLToPath(new URL('fixtures/launch-chromium.ts', import.meta.url))], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = (await once(createInterface({ input: parent.stdout }), 'line')) as [string];
+    // The fixture prints exactly this list.
+    const pids = JSON.parse(line) as number[];
+    expect(pids.length).toBeGreaterThan(2);
+    expect(pids.filter(alive)).toEqual(pids);
+    parent.kill('SIGKILL');
+    await vi.waitUntil(() => pids.filter(alive).length === 0, { timeout: 3_000, interval: 20 });
+  });
+});

@@ -1,0 +1,64 @@
+import { defineConfig } from 'vitest/config';
+
+const unitTests = '{libs,services,infra}/**/*.test.ts';
+const redisTests = '{libs,services,infra}/**/*.redis.test.ts';
+const redisSetup = ['./libs/testkit/src/redis-global-setup.ts'];
+const inCi = Boolean(process.env['CI']);
+
+/** Several processes, or a browser: one file at a time, so that timings are the product's and not the neighbour's. */
+const inTurn = { fileParallelism: false, globalSetup: redisSetup } as const;
+
+export default defineConfig({
+  test: {
+    reporters: inCi
+      ? ['default', ['json', { outputFile: '.cache/test/all.json' }], ['junit', { outputFile: '.cache/test/all.xml' }]]
+      : ['default'],
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: [unitTests],
+          exclude: ['**/node_modules/**', redisTests],
+          testTimeout: 10_000,
+        },
+      },
+      { test: { name: 'parity', include: ['test/parity/**/*.test.ts'], testTimeout: 20_000 } },
+      {
+        test: {
+          name: 'redis',
+          include: [redisTests],
+          exclude: ['**/node_modules/**'],
+          testTimeout: 30_000,
+          globalSetup: redisSetup,
+        },
+      },
+      {
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          ...inTurn,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          ...inTurn,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+          ...inTurn,
+        },
+      },
+    ],
+  },
+});
