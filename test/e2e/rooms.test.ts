@@ -123,6 +123,22 @@ describe('a session', () => {
     await Promise.all([room.close(), successor.room.close()]);
   });
 
+  it('leaves nothing in a room whose join was given up', async () => {
+    const { room } = await open({ conversationId: 'given-up', epoch: 1 });
+    const url = `${simulator.url}/rooms/given-up`;
+    const controller = new AbortController();
+    const joining = Promise.allSettled([room.join({ url, userName: 'Pipecat' }, controller.signal)]);
+    controller.abort(new Error('not wanted any more'));
+    expect(await joining).toMatchObject([{ status: 'rejected', reason: { message: 'not wanted any more' } }]);
+    // Refused until the first has been undone.
+    await vi.waitUntil(() => room.join({ url, userName: 'Pipecat' }, signal()).then(Boolean, () => false), {
+      timeout: 10_000,
+      interval: 100,
+    });
+    expect((await simulator.participants('given-up'))?.length).toBe(1);
+    await room.close();
+  });
+
   it('says when it was thrown out', async () => {
     const { room, seen, conversation } = await joinWithReplica({ conversationId: 'ejected', epoch: 1 });
     await simulator.fault({ fault: 'eject-bot', match: conversation.id });

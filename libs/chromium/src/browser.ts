@@ -1,7 +1,4 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { FleetError } from '@tavus-fleet/contracts';
 import { Latch, withDeadline } from '@tavus-fleet/lifecycle';
@@ -10,6 +7,7 @@ import type { Environment } from './environment.ts';
 import { findChromium, type FoundChromium } from './find.ts';
 import { chromiumFlags } from './flags.ts';
 import { processTreeMemoryBytes } from './memory.ts';
+import { makeProfile, removeProfile } from './profile.ts';
 import { openPage, type OpenPageOptions, type Page } from './page.ts';
 
 export type LaunchOptions = {
@@ -114,7 +112,7 @@ async function start(
   signal: AbortSignal,
 ): Promise<Chromium> {
   signal.throwIfAborted();
-  const userDataDir = await mkdtemp(join(tmpdir(), 'tavus-fleet-profile-'));
+  const userDataDir = await makeProfile();
   const args = chromiumFlags({ userDataDir, sandbox, hostRules: options.hostRules, extraArgs: options.extraArgs });
   const child = spawn(found.executablePath, args, {
     // A group of its own: one kill reaches every helper process. HOME: Chromium keeps a certificate store there.
@@ -132,11 +130,15 @@ async function start(
     if (child.pid !== undefined) killGroup(child.pid); // helpers that outlived their browser
     gone.set({ code, signal: signalName });
   });
-  const removed = gone.promise.then(async () => {
-    await rm(userDataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }).catch((error: unknown) =>
-      options.log?.(`profile not removed: ${String(error)}`),
-    );
-  });
+  const remove = async (): Promise<void> => {
+    await gone.promise;
+    try {
+      await removeProfile(userDataDir);
+    } catch (error) {
+      options.log?.(`profile not removed: ${String(error)}`);
+    }
+  };
+  const removed = remove();
   const lastLines = readStderr(child, options.log);
   const [, , , write, read] = child.stdio;
   if (child.pid === undefined || !(write instanceof Writable) || !(read instanceof Readable)) {

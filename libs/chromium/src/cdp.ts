@@ -70,10 +70,9 @@ export class Cdp {
       return Promise.reject(new FleetError('browser-failed', 'Chromium answers nothing any more.'));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      let timer: Timer | undefined;
       const settle = (result: CdpResult | Error): void => {
         if (!this.#pending.delete(id)) return;
-        timer?.[Symbol.dispose]();
+        timer[Symbol.dispose]();
         signal?.removeEventListener('abort', abort);
         if (result instanceof Error) reject(result);
         else resolve(result);
@@ -84,10 +83,9 @@ export class Cdp {
             ? signal.reason
             : new FleetError('deadline-exceeded', `${method} was aborted.`),
         );
+      const late = new FleetError('deadline-exceeded', `Chromium did not answer ${method} within ${timeoutMs} ms.`);
+      const timer: Timer = this.#clock.after(timeoutMs, () => settle(late));
       this.#pending.set(id, { method, settle });
-      timer = this.#clock.after(timeoutMs, () =>
-        settle(new FleetError('deadline-exceeded', `Chromium did not answer ${method} within ${timeoutMs} ms.`)),
-      );
       signal?.addEventListener('abort', abort, { once: true });
       this.#write.write(`${JSON.stringify({ id, method, params, ...(sessionId ? { sessionId } : {}) })}\0`);
     });
@@ -97,7 +95,7 @@ export class Cdp {
   end(reason: string): void {
     if (this.#ended) return;
     this.#ended = new FleetError('browser-failed', reason);
-    for (const pending of [...this.#pending.values()]) pending.settle(this.#ended);
+    for (const pending of this.#pending.values()) pending.settle(this.#ended);
     this.#parts = [];
     this.#partsBytes = 0;
   }

@@ -61,7 +61,7 @@ export class Page {
 
   /** Calls back once; at once in a later task if the page is gone already. */
   onClosed(callback: (why: PageGone) => void): void {
-    void this.#gone.promise.then(callback);
+    void this.#tell(callback);
   }
 
   /** Loads a URL and waits for its load event. Rejects with `browser-failed` if it cannot be reached. */
@@ -108,7 +108,7 @@ export class Page {
       const { exception, text } = exceptionDetails;
       throw new FleetError(
         'browser-failed',
-        exception?.description ?? (exception?.value === undefined ? text : String(exception.value)),
+        exception?.description ?? (exception?.value === undefined ? text : JSON.stringify(exception.value)),
       );
     }
     return result.value;
@@ -126,6 +126,10 @@ export class Page {
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #tell(callback: (why: PageGone) => void): Promise<void> {
+    callback(await this.#gone.promise);
   }
 
   async #close(): Promise<void> {

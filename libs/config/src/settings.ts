@@ -34,7 +34,7 @@ export type WorkerConfig = Product & {
   readonly maxSessions: number;
   readonly sessionsPerBrowser: number;
   readonly drainMs: number;
-  readonly chromium: { readonly path: string | undefined; readonly sandbox: 'auto' | 'on' | 'off' };
+  readonly chromium: ChromiumSettings;
   /** undefined: Daily's own. */
   readonly dailyBundleUrl: string | undefined;
   readonly publicUrl: string | undefined;
@@ -43,7 +43,16 @@ export type WorkerConfig = Product & {
   readonly otlpEndpoint: string | undefined;
 };
 
-export type SimulatorConfig = Common & { readonly host: string; readonly port: number };
+export type ChromiumSettings = {
+  readonly path: string | undefined;
+  readonly sandbox: 'auto' | 'on' | 'off';
+  /** For what it fetches beyond loopback. */ readonly proxy: string | undefined;
+};
+export type SimulatorConfig = Common & {
+  readonly host: string;
+  readonly port: number;
+  readonly chromium: Omit<ChromiumSettings, 'sandbox'>;
+};
 
 /** The operator's tool works without a Tavus key; what needs one says so. */
 export type CliConfig = Product & {
@@ -101,13 +110,18 @@ export const shapes: { readonly [S in keyof Settings]: (values: Values) => Setti
     maxSessions: values.WORKER_MAX_SESSIONS,
     sessionsPerBrowser: values.WORKER_SESSIONS_PER_BROWSER,
     drainMs: values.WORKER_DRAIN_SECONDS * 1000,
-    chromium: { path: values.CHROMIUM_PATH, sandbox: values.CHROMIUM_SANDBOX },
-    dailyBundleUrl: values.DAILY_BUNDLE_URL,
+    chromium: { path: values.CHROMIUM_PATH, sandbox: values.CHROMIUM_SANDBOX, proxy: values.CHROMIUM_PROXY },
+    dailyBundleUrl: values.DAILY_BUNDLE_URL?.replace(/\/call-machine-object-bundle\.js$/, ''),
     publicUrl: values.PUBLIC_URL,
     userRoomHosts: values.USER_ROOM_HOSTS,
     tavus: tavus(values),
     otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT,
   }),
-  simulator: (values) => ({ ...common(values), host: values.SIMULATOR_HOST, port: values.SIMULATOR_PORT }),
+  simulator: (values) => ({
+    ...common(values),
+    host: values.SIMULATOR_HOST,
+    port: values.SIMULATOR_PORT,
+    chromium: { path: values.CHROMIUM_PATH, proxy: values.CHROMIUM_PROXY },
+  }),
   cli: (values) => ({ ...product(values), tavus: cliTavus(values) }),
 };

@@ -148,7 +148,7 @@ export const variables = {
   DAILY_BUNDLE_URL: variable({
     group: 'Tavus',
     usedBy: ['worker'],
-    about: "Where the page loads Daily's call machine from. Empty: Daily's own CDN.",
+    about: "Folder (or file) that the page loads Daily's call machine from. Empty: Daily's own CDN.",
     fallback: '',
     example: 'http://127.0.0.1:8090/daily/call-machine-object-bundle.js',
     format: optional(SecureUrl),
@@ -191,7 +191,7 @@ export const variables = {
   }),
   CHROMIUM_PATH: variable({
     group: 'Worker',
-    usedBy: ['worker'],
+    usedBy: ['worker', 'simulator'],
     about: 'Chromium headless shell to start. Empty: the one that was installed with the project.',
     fallback: '',
     example: '/usr/bin/chromium',
@@ -203,6 +203,14 @@ export const variables = {
     about: "Chromium's sandbox: on, off, or auto (on where the kernel allows it and the user is not root).",
     fallback: 'auto',
     format: oneOf(['auto', 'on', 'off']),
+  }),
+  CHROMIUM_PROXY: variable({
+    group: 'Worker',
+    usedBy: ['worker', 'simulator'],
+    about: 'HTTP proxy for what Chromium fetches beyond loopback (media goes its own way). Empty: none.',
+    fallback: '',
+    example: 'http://proxy.internal:3128',
+    format: optional(HttpUrl),
   }),
   SIMULATOR_HOST: variable({
     group: 'Simulator',

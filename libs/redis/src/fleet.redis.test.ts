@@ -7,6 +7,7 @@ import { connectRedis } from './connect.ts';
 import { addFrame } from './frames-out.ts';
 import { RedisHealth, serverInfo } from './health.ts';
 import { Idempotency } from './idempotency.ts';
+import { Janitor } from './janitor.ts';
 import { createKeys } from './keys.ts';
 import { Ledger, type LedgerIntent } from './ledger.ts';
 import { Leases } from './leases.ts';
@@ -169,6 +170,30 @@ describe('events and frames', () => {
       { code: 'malformed-frame', field: 'rate' },
     );
     await expect(addFrame(redis, keys, '{x}', { type: 'end' })).rejects.toMatchObject({ code: 'invalid-request' });
+  });
+});
+
+describe('janitor', () => {
+  it('gives a TTL to frames that belong to no conversation, and to those only', async () => {
+    const records = new Records(redis, keys);
+    const frames = (id: string): string => keys.conversation(id).frames;
+    for (const id of ['j-queued', 'j-ended', 'j-none', 'j-timed']) await addFrame(redis, keys, id, { type: 'end' });
+    await redis.expire(frames('j-timed'), 100);
+    const request = StartRequest.parse({ replicaId: 'r' });
+    for (const conversationId of ['j-queued', 'j-ended'])
+      await records.create({ request, createdBy: 'k', conversationId });
+    await redis.del(frames('j-ended'));
+    await records.desire('j-ended', 'stop');
+    await addFrame(redis, keys, 'j-ended', { type: 'tts-stopped' });
+    const janitor = new Janitor(redis, keys);
+    await expect
+      .poll(async () => {
+        await janitor.step();
+        return Promise.all(['j-ended', 'j-none'].map((id) => redis.ttl(frames(id))));
+      })
+      .toEqual([expect.closeTo(3600, -2), expect.closeTo(3600, -2)]);
+    expect(await redis.ttl(frames('j-queued'))).toBe(-1);
+    expect(await redis.ttl(frames('j-timed'))).toBeLessThanOrEqual(100);
   });
 });
 

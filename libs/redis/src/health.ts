@@ -1,6 +1,6 @@
 import { systemClock, type Clock, type Timer } from '@tavus-fleet/lifecycle';
 import { redisCall } from './call.ts';
-import { ensureConnected, type RedisConnection } from './connect.ts';
+import type { RedisConnection } from './connect.ts';
 
 /** What the server says of itself, and what an operator should change. */
 export type ServerInfo = {
@@ -40,13 +40,18 @@ export function readServerInfo(info: string): ServerInfo {
   return { version, maxmemoryPolicy, replicas: Number(field('connected_slaves') || 0), warnings };
 }
 
+/** A connection, as far as health is concerned; it must have a deadline of its own (role `commands` has). */
+export interface Pingable {
+  ping(): Promise<unknown>;
+}
+
 /**
  * Whether Redis has been answering, by a ping every 500 ms. Two readers: /readyz (`up`), and the sweeper, which may call a
  * lease expired only if its own connection has answered all through the last 4 s (`steadyMs`): else it would take over
  * conversations whose owners could not renew for the same reason that it did not notice.
  */
 export class RedisHealth {
-  readonly #redis: RedisConnection;
+  readonly #redis: Pingable;
   readonly #clock: Clock;
   readonly #everyMs: number;
   #timer: Timer | undefined;
@@ -54,7 +59,7 @@ export class RedisHealth {
   #steadySince: number | undefined;
   #lastAnswer: number | undefined;
 
-  constructor(redis: RedisConnection, options: { clock?: Clock; everyMs?: number } = {}) {
+  constructor(redis: Pingable, options: { clock?: Clock; everyMs?: number } = {}) {
     this.#redis = redis;
     this.#clock = options.clock ?? systemClock;
     this.#everyMs = options.everyMs ?? 500;
@@ -81,10 +86,10 @@ export class RedisHealth {
     this.#pinging = true;
     const asked = this.#clock.now();
     try {
-      await ensureConnected(this.#redis);
       await this.#redis.ping();
       // A late answer, or none asked for because we were stopped, is a gap: somebody else's lease may have run out in it.
-      if (!this.up || this.#clock.now() - asked > this.#everyMs * 3) this.#steadySince = asked;
+      const isGap = !this.up || this.#clock.now() - asked > this.#everyMs * 3;
+      if (isGap || this.#steadySince === undefined) this.#steadySince = asked;
       this.#lastAnswer = this.#clock.now();
     } catch {
       this.#steadySince = undefined; // the connection's own listener logs why

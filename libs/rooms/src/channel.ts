@@ -147,7 +147,7 @@ export class Channel {
     if (!this.#ended.set(end)) return;
     this.#heartbeat[Symbol.dispose]();
     const error = new FleetError('page-silent', end.reason);
-    for (const settle of [...this.#answers.values()]) settle({ ok: false, error });
+    for (const settle of this.#answers.values()) settle({ ok: false, error });
     this.#socket.terminate();
   }
 

@@ -17,8 +17,10 @@ const blameGraceMs = 1_000;
 /** Events that the page sent before anyone listened. */
 const maxEarlyEvents = 256;
 
+/** What a room needs of its page. */
+export type PageHandle = Pick<Page, 'onClosed' | 'close'>;
 type Parts = {
-  readonly page: Page;
+  readonly page: PageHandle;
   readonly socket: WebSocket;
   readonly identity: Identity;
   readonly clock: Clock;
@@ -28,7 +30,7 @@ type ClosedCode = Extract<RoomEvent, { type: 'closed' }>['code'];
 
 /** The Daily adapter of the port `Room`: one page and its channel. Whoever opened it closes it; `closed` is its last event, once. */
 export class DailyRoom implements Room {
-  readonly #page: Page;
+  readonly #page: PageHandle;
   readonly #channel: Channel;
   readonly #events: Emitter<RoomEvent>;
   readonly #log: (line: string) => void;
@@ -54,11 +56,7 @@ export class DailyRoom implements Room {
     page.onClosed(
       (why) => void this.#end('page-crashed', why === 'crash' ? 'The page crashed.' : 'The page was closed.'),
     );
-    void this.#channel.ended.then(async ({ code, reason }) => {
-      // The socket of a page that crashed closes first; who is to blame is known a moment later.
-      if (code === 'page-silent') await firstOf<unknown>([this.#closed.promise, sleep(clock, blameGraceMs)]);
-      await this.#end(code, reason);
-    });
+    void this.#watchChannel(clock);
   }
 
   /** Resolves with why it is over; never rejects. */
@@ -142,6 +140,13 @@ export class DailyRoom implements Room {
     void this.#end('browser-failed', reason);
   }
 
+  async #watchChannel(clock: Clock): Promise<void> {
+    const { code, reason } = await this.#channel.ended;
+    // The socket of a page that crashed closes first; who is to blame is known a moment later.
+    if (code === 'page-silent') await firstOf<unknown>([this.#closed.promise, sleep(clock, blameGraceMs)]);
+    await this.#end(code, reason);
+  }
+
   async #leave(signal: AbortSignal | undefined): Promise<void> {
     this.#published = false;
     if (this.#closed.isSet) return;
@@ -171,6 +176,8 @@ export class DailyRoom implements Room {
       const joined = WireJoined.parse(await this.#command(command, joinTimeoutMs + answerSlackMs, signal));
       return { ...joined, participants: joined.participants.map(toParticipant) };
     } catch (error) {
+      if (signal.aborted || (error instanceof FleetError && error.code === 'deadline-exceeded'))
+        this.#tell({ type: 'cancel-join', room });
       signal.throwIfAborted();
       if (error instanceof FleetError && error.code !== 'deadline-exceeded' && error.code !== 'internal') throw error;
       throw new FleetError(code, 'The room could not be joined.', { cause: error });

@@ -135,10 +135,13 @@ export class DailyRooms implements Rooms {
 
   #adopt(slot: Slot, room: DailyRoom): void {
     slot.rooms.add(room);
-    void room.closed.then(() => {
-      slot.rooms.delete(room);
-      this.#tidy();
-    });
+    void this.#release(slot, room);
+  }
+
+  async #release(slot: Slot, room: DailyRoom): Promise<void> {
+    await room.closed;
+    slot.rooms.delete(room);
+    this.#tidy();
   }
 
   #freeSlot(): Slot {
@@ -169,12 +172,12 @@ export class DailyRooms implements Rooms {
       this.#log(`Chromium did not start: ${error instanceof Error ? error.message : String(error)}`); // `open` rejects with the same
     }
     this.#slots.delete(slot);
-    for (const room of [...slot.rooms]) room.browserFailed('The browser of this session is gone.');
+    for (const room of slot.rooms) room.browserFailed('The browser of this session is gone.');
   }
 
   /** Closes empty browsers beyond the last one. */
   #tidy(): void {
-    for (const slot of [...this.#slots]) {
+    for (const slot of this.#slots) {
       if (this.#slots.size <= 1 || slot.rooms.size + slot.opening > 0) continue;
       this.#slots.delete(slot);
       void slot.browser.then((browser) => browser.close());

@@ -7,8 +7,9 @@ export const sampleRate = 24_000;
 /** What may wait in the page: 10 s of PCM. */
 export const maxWaitingSamples = 10 * sampleRate;
 /**
- * After an empty ring the first sound waits for this much audio, or this long when the utterance is shorter: one late
- * block of 20 ms then makes no hole. Every millisecond here is heard as delay, so it is no longer than two blocks.
+ * After an empty ring the first sound waits for this much audio, or this long when the utterance is shorter: a late block then
+ * makes no hole. Measured with blocks of 20 ms in real time on two busy cores, 8 s: at 20 ms the ring ran empty five times,
+ * at 40 ms never. Every millisecond here is heard as delay, so not more.
  */
 export const prebufferMs = 40;
 /** How often the ring tells how far it is while it plays. */

@@ -106,6 +106,8 @@ export type Command =
       readonly userName: string;
       readonly timeoutMs: number;
     }
+  /** Whoever asked for the join has gone: undo it, whether it is under way or done. */
+  | { readonly type: 'cancel-join'; readonly room: 'tavus' | 'user' }
   | { readonly type: 'publish-stream' }
   | { readonly type: 'flush' }
   | { readonly type: 'send'; readonly data: unknown }

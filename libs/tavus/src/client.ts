@@ -29,7 +29,8 @@ const MAX_PAGES = 100;
 export type ListQuery = {
   readonly status?: 'active' | 'ended';
   readonly limit?: number;
-  /** From 1. */ readonly page?: number;
+  /** From 1. */
+  readonly page?: number;
 };
 
 export type TavusClientOptions = {
@@ -53,7 +54,10 @@ export interface TavusClient extends TavusApi {
   ): Promise<TavusConversation>;
   /** One page, in Tavus' order (not documented). */
   listConversations(query: ListQuery, call: CallOptions): Promise<ConversationPage>;
-  /** All pages, each conversation once. Rejects rather than leave some out: absence from it is taken as proof. */
+  /**
+   * All pages, each conversation once. Rejects rather than stop early. While others end, pages shift and one may slip through:
+   * absence is proof only when two listings agree.
+   */
   allConversations(query: Pick<ListQuery, 'status'>, call: CallOptions): AsyncGenerator<TavusConversation, void>;
   /** Removes its data. Not a way to end it. */
   deleteConversation(conversationId: string, call: CallOptions): Promise<void>;
@@ -65,9 +69,8 @@ export interface TavusClient extends TavusApi {
 /** A client of Tavus' REST API, version 2. */
 export function createTavusClient(options: TavusClientOptions): TavusClient {
   const { clock = systemClock, names } = options;
-  const own = options.dispatcher ? undefined : new Agent({ connections: 32, connect: { timeout: 5_000 } });
-  const dispatcher = options.dispatcher ?? own;
-  if (!dispatcher) throw new TypeError('unreachable: one of both is set');
+  const dispatcher = options.dispatcher ?? new Agent({ connections: 32, connect: { timeout: 5_000 } });
+  let closing: Promise<void> | undefined;
   const http = new TavusHttp({
     baseUrl: options.baseUrl,
     apiKey: options.apiKey,
@@ -189,7 +192,9 @@ export function createTavusClient(options: TavusClientOptions): TavusClient {
       ),
 
     async close() {
-      if (own && !own.destroyed) await own.destroy();
+      if (options.dispatcher) return; // borrowed
+      closing ??= dispatcher.destroy();
+      await closing;
     },
   };
 

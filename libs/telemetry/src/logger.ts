@@ -32,6 +32,7 @@ export function createLogger(options: { name: string; level: LogLevel; destinati
     destination ?? pino.destination({ dest: 1, sync: true }),
   );
   // pino drops a bindings formatter in every child, so the one method that takes bindings is wrapped; children inherit it.
+  // oxlint-disable-next-line typescript/unbound-method -- applied to its `this` below
   const { child } = log;
   Object.defineProperty(log, 'child', {
     value(this: Logger, bindings: Record<string, unknown>, childOptions?: ChildLoggerOptions): unknown {

@@ -23,7 +23,7 @@ describe('createMetrics', () => {
     metrics.conversations('live', 3);
     metrics.slots('free', 7);
     metrics.sessionEnded('room-empty');
-    metrics.framesDropped('interruption', 4);
+    metrics.framesDropped('interrupted', 4);
     metrics.framesDropped('something-new', 1);
     metrics.tavusRequest('create', 400);
     metrics.tavusRequest('/v2/conversations/c123', 999);
@@ -34,7 +34,7 @@ describe('createMetrics', () => {
       'fleet_conversations{state="live"} 3',
       'fleet_slots{state="free"} 7',
       'fleet_session_end_total{reason="room-empty"} 1',
-      'fleet_frames_dropped_total{why="interruption"} 4',
+      'fleet_frames_dropped_total{why="interrupted"} 4',
       'fleet_frames_dropped_total{why="other"} 1',
       'fleet_tavus_requests_total{route="create",status="400"} 1',
       'fleet_tavus_requests_total{route="other",status="other"} 1',

@@ -7,14 +7,14 @@ export type SlotState = (typeof slotStates)[number];
 
 /** Why frames were dropped. */
 export const dropReasons = [
-  'interruption',
+  'interrupted',
   'trimmed',
   'late',
   'overflow',
+  'refused',
+  'after-end',
   'malformed',
   'takeover',
-  'not-live',
-  'refused',
   'other',
 ] as const;
 export type DropReason = (typeof dropReasons)[number];

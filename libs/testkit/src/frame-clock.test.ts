@@ -7,7 +7,8 @@ const NOW = Date.UTC(2026, 10, 22, 12, 34, 56, 789);
 function picture(timeMs: number, frame: number, openness: number): LumaSampler {
   const cells = encodeFrameClock(timeMs, frame);
   const mouth = mouthRect(openness);
-  const inside = (x: number, y: number, r: { x: number; y: number; width: number; height: number }): boolean => x >= r.x && x < r.x + r.width && y >= r.y && y < r.y + r.height;
+  const inside = (x: number, y: number, r: { x: number; y: number; width: number; height: number }): boolean =>
+    x >= r.x && x < r.x + r.width && y >= r.y && y < r.y + r.height;
   return (x, y) => {
     const cell = cells.find((each) => inside(x, y, each));
     if (cell) return cell.isWhite ? LUMA.white : LUMA.black;

@@ -42,7 +42,7 @@ export class Stack implements AsyncDisposable {
     const apiKey = `demo-${randomBytes(18).toString('base64url')}`;
     const line = options.onLine ? { onLine: options.onLine } : {};
     const start = async (name: string, env: Record<string, string | undefined>): Promise<ServiceProcess> => held.adopt(await startService({ name, main: main(name), env, ...line }, signal), async (service) => void (await service.stop()));
-    const simulator = await start('simulator', { ...options.env, SIMULATOR_PORT: '0' });
+    const simulator = await start('simulator', { ...options.env, LOG_LEVEL: 'info', SIMULATOR_PORT: '0' });
     const env = {
       REDIS_URL: redisUrl,
       FLEET_ID: 'demo',
@@ -54,6 +54,7 @@ export class Stack implements AsyncDisposable {
       DAILY_BUNDLE_URL: `${simulator.url}/daily`,
       USER_ROOM_HOSTS: `*.daily.co,${simulator.url}`,
       ...options.env,
+      LOG_LEVEL: 'info', // readiness is read from a line of that level
     };
     const api = await start('api', env);
     const stack = new Stack({ apiKey, redisUrl, redis, simulator, api, env, onLine: options.onLine });

@@ -135,6 +135,16 @@ describe('the API on Redis', () => {
     ]);
   });
 
+  it('refuses audio, but no interruption, when the owner is too far behind', async () => {
+    const id = await start();
+    const pipeline = redis.pipeline();
+    for (let i = 0; i < 11_000; i += 1) pipeline.xadd(keys.conversation(id).frames, '*', 'type', 'tts-stopped');
+    await pipeline.exec();
+    const answer = await post(`/v1/conversations/${id}/frames`, { type: 'tts-audio', audio: 'AQIDBA==' });
+    expect(answer.json()).toMatchObject({ status: 429, code: 'stream-full' });
+    expect((await post(`/v1/conversations/${id}/interrupt`, {})).statusCode).toBe(202);
+  });
+
   it('streams events as they come, through one shared reader, until the end, and resumes', async () => {
     const id = await start();
     const url = await app.listen({ host: '127.0.0.1', port: 0 });

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Client, problemIn } from './test-client.ts';
-import { World, asA, body } from './test-world.ts';
+import { World, asA } from './test-world.ts';
 
 let world: World;
 let api: Client;

@@ -28,6 +28,10 @@ const Document = z.object({
 });
 type Operation = z.infer<typeof Operation>;
 
+const problemContent = JSON.stringify({
+  'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+});
+
 let app: App;
 let text: string;
 let operations: { readonly key: string; readonly operation: Operation }[];
@@ -63,34 +67,41 @@ describe('the OpenAPI document', () => {
   });
 
   it('says for each what may come back, errors as problems', () => {
-    for (const { key, operation } of operations) {
+    const wrong = operations.flatMap(({ key, operation }) => {
       const isOpen = operation.security?.length === 0;
-      expect(isOpen, key).toBe(key.endsWith('z'));
-      const statuses = Object.keys(operation.responses);
-      if (!isOpen) expect(statuses, key).toEqual(expect.arrayContaining(['400', '401', '500', '503']));
-      if (operation.requestBody) expect(statuses, key).toEqual(expect.arrayContaining(['413', '415']));
-      for (const [status, answer] of Object.entries(operation.responses)) {
-        if (Number(status) >= 400)
-          expect(answer.content, `${key} ${status}`).toEqual({
-            'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
-          });
-      }
-      const inPath = [...key.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
-      expect(operation.parameters?.filter((each) => each.in === 'path').map((each) => each.name) ?? [], key).toEqual(
-        inPath,
-      );
-    }
+      const statuses = new Set(Object.keys(operation.responses));
+      const due = [...(isOpen ? [] : ['400', '401', '500', '503']), ...(operation.requestBody ? ['413', '415'] : [])];
+      const inPath = (operation.parameters ?? []).filter((each) => each.in === 'path').map((each) => `{${each.name}}`);
+      return [
+        ...(isOpen === /\/(healthz|readyz)$/.test(key) ? [] : [`${key}: open or not`]),
+        ...due.filter((status) => !statuses.has(status)).map((status) => `${key}: ${status} is missing`),
+        ...Object.entries(operation.responses)
+          .filter(([status, answer]) => Number(status) >= 400 && JSON.stringify(answer.content) !== problemContent)
+          .map(([status]) => `${key}: ${status} is no problem`),
+        ...((key.match(/\{\w+\}/g) ?? []).join() === inPath.join() ? [] : [`${key}: parameters in path`]),
+      ];
+    });
+    expect(wrong).toEqual([]);
   });
 
   it('names operations uniquely, and resolves every reference', () => {
     const ids = operations.map(({ operation }) => operation.operationId);
     expect(new Set(ids).size).toBe(ids.length);
     const { components } = Document.parse(JSON.parse(text));
-    const references = [...text.matchAll(/"\$ref":"([^"]+)"/g)].map(
-      (match) => match[1]?.replace('#/components/schemas/', '') ?? '',
-    );
+    const references = [...text.matchAll(/"\$ref":"([^"]+)"/g)].map((match) => match[1] ?? '');
     expect(references.length).toBeGreaterThan(10);
-    for (const reference of references) expect(components.schemas, reference).toHaveProperty([reference]);
+    expect(Object.keys(components.schemas).toSorted()).toEqual([
+      'Conversation',
+      'FrameInput',
+      'JsonInput',
+      'Problem',
+      'SettingsDeltaInput',
+      'StartRequestInput',
+      'Worker',
+    ]);
+    expect(
+      references.filter((each) => !Object.hasOwn(components.schemas, each.replace('#/components/schemas/', ''))),
+    ).toEqual([]);
   });
 
   it('shows defaults and limits of a start request', () => {
@@ -110,14 +121,13 @@ describe('/docs', () => {
   it('is a page with nothing from elsewhere', async () => {
     const page = await app.inject('/docs/');
     expect([page.statusCode, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
-    expect(page.headers['content-security-policy']).toContain("default-src 'self'");
+    expect(page.headers['content-security-policy']).not.toMatch(/https?:|\./);
     expect([...page.body.matchAll(/(?:src|href)="(https?:)?\/\/[^"]*"/g)]).toEqual([]);
     const assets = [...page.body.matchAll(/(?:src|href)="\.?([^"]+)"/g)].map((match) => match[1] ?? '');
     expect(assets.length).toBeGreaterThan(3);
-    for (const asset of assets)
-      expect(
-        (await app.inject(new URL(asset, 'http://x/docs/').pathname.replace(/^\/static/, '/docs/static'))).statusCode,
-        asset,
-      ).toBe(200);
+    const answers = await Promise.all(
+      assets.map((asset) => app.inject(new URL(asset, 'http://x/docs/').pathname.replace(/^\/static/, '/docs/static'))),
+    );
+    expect(answers.map((answer) => answer.statusCode)).toEqual(assets.map(() => 200));
   });
 });

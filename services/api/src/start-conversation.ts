@@ -33,7 +33,7 @@ const TWIN_POLL_MS = 50;
  * When the job cannot be added after the record was written, the caller gets 503 and the record is withdrawn, so that a retry
  * does not run beside it (an id that the caller chose is used up by then: its record says `start-failed`). When even that fails (Redis has just gone), the record stays queued: the workers' sweeper would
  * start it, and its own limits (start timeout, empty room, idle) end it. A retry with the same Idempotency-Key finds it and
- * wakes it up again, which is why the reservation is given back only after a withdrawal. Rejected alternative: 202 in the
+ * wakes it up again (so too a record whose writing was not confirmed in time), which is why the reservation is given back only after a withdrawal. Rejected alternative: 202 in the
  * hope of the sweeper; where no worker runs one, the caller would wait for a conversation that nobody knows of.
  */
 export async function startConversation(deps: StartDeps, call: Call): Promise<ConversationView> {

@@ -1,5 +1,4 @@
 import { Problem } from '@tavus-fleet/contracts';
-import { expect } from 'vitest';
 import type { App } from './app.ts';
 import { asA, body } from './test-world.ts';
 
@@ -30,16 +29,18 @@ export class Client {
   /** Starts a conversation, which must be accepted; answers its id. */
   async start(payload: object = body, headers: Record<string, string> = asA): Promise<string> {
     const answer = await this.post('/v1/conversations', payload, headers);
-    expect(answer.statusCode).toBe(202);
+    if (answer.statusCode !== 202) throw new Error(`Not accepted: ${answer.statusCode} ${answer.body}`);
     return answer.json<{ conversationId: string }>().conversationId;
   }
 }
 
 /** Status, code and named fields of an error answer, which must be a problem in every respect. */
 export function problemIn(answer: Answer): { status: number; code: string; fields: Record<string, string> } {
-  expect(answer.headers['content-type']).toContain('application/problem+json');
+  const type = String(answer.headers['content-type']);
+  if (!type.startsWith('application/problem+json')) throw new Error(`Not a problem but ${type}: ${answer.body}`);
   const problem = Problem.parse(answer.json());
-  expect(problem.status).toBe(answer.statusCode);
+  if (problem.status !== answer.statusCode)
+    throw new Error(`The problem says ${problem.status}, the answer ${answer.statusCode}.`);
   const fields = (problem.errors ?? []).map(({ field, message }) => [field, message] as const);
   return { status: problem.status, code: problem.code, fields: Object.fromEntries(fields) };
 }

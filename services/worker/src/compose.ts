@@ -54,10 +54,10 @@ export async function compose(config: WorkerConfig, log: Logger, env: Readonly<R
 
   const metrics = createMetrics();
   const records = new Records(commands, keys, log);
-  const tavus = createTavusClient({ baseUrl: config.tavus.baseUrl, apiKey: config.tavus.apiKey.reveal(), names: config.tavus.names, clock, onRequest: (route, status) => metrics.tavusRequest(route, status === 'network' ? 'unreachable' : status) });
+  const tavus = createTavusClient({ baseUrl: config.tavus.baseUrl, apiKey: config.tavus.apiKey.reveal(), names: config.tavus.names, clock, onRequest: (route, status) => metrics.tavusRequest(route, status) });
   held.defer(() => tavus.close());
   const rooms = await createDailyRooms({
-    chromium: { env, sandbox: config.chromium.sandbox, ...(config.chromium.path === undefined ? {} : { executablePath: config.chromium.path }) },
+    chromium: { env, sandbox: config.chromium.sandbox, executablePath: config.chromium.path, extraArgs: config.chromium.proxy === undefined ? [] : [`--proxy-server=${config.chromium.proxy}`] },
     bundleUrl: config.dailyBundleUrl ?? '',
     sessionsPerBrowser: config.sessionsPerBrowser,
     prewarm: true,

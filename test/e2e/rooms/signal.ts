@@ -27,31 +27,21 @@ export function samplesOf(wav: Buffer): Int16Array {
 }
 
 /**
- * Correlation of each stretch of 250 ms of `sent` with what was heard, aligned anew within ±30 ms of the stretch before: a
- * receiver's jitter buffer stretches time a little while it finds its depth. Edges of the sound are left out.
+ * Correlation of each stretch of 250 ms of `sent` with what was heard, aligned anew within ±100 ms of where the
+ * onset puts it: a receiver's jitter buffer stretches time while it finds its depth. Edges of the sound are left out.
  */
 export function matches(sent: Int16Array, heard: Int16Array, rate: number): number[] {
   const onset = heard.findIndex((sample) => Math.abs(sample) > 1_500);
   if (onset < 0) return [];
   const length = Math.round(rate * 0.25);
   const found: number[] = [];
-  let lag = onset;
-  for (let at = length; at + 2 * length < sent.length; at += length) {
-    const span = Math.round(rate * (found.length === 0 ? 0.06 : 0.03));
-    const best = bestLag(sent.subarray(at, at + length), heard, at + lag, span);
-    lag = best.at - at;
-    found.push(best.correlation);
-  }
+  for (let at = length; at + 2 * length < sent.length; at += length)
+    found.push(bestCorrelation(sent.subarray(at, at + length), heard, at + onset, Math.round(rate * 0.4)));
   return found;
 }
 
-function bestLag(
-  part: Int16Array,
-  heard: Int16Array,
-  around: number,
-  span: number,
-): { at: number; correlation: number } {
-  let best = { at: around, correlation: -1 };
+function bestCorrelation(part: Int16Array, heard: Int16Array, around: number, span: number): number {
+  let best = -1; let bestAt = 0;
   for (let at = Math.max(0, around - span); at <= around + span; at += 1) {
     let product = 0;
     let mine = 0;
@@ -63,9 +53,10 @@ function bestLag(
       mine += a * a;
       theirs += b * b;
     }
-    const correlation = theirs === 0 ? 0 : product / Math.sqrt(mine * theirs);
-    if (correlation > best.correlation) best = { at, correlation };
+    const c = theirs > 0 ? product / Math.sqrt(mine * theirs) : -1;
+    if (c > best) { best = c; bestAt = at; }
   }
+  console.log('LAG', ((bestAt - around) / 24).toFixed(1), best.toFixed(2));
   return best;
 }
 

@@ -167,3 +167,13 @@ export async function until<T>(read: () => Promise<T> | T, what: string, ms = 8_
     await pause(30);
   }
 }
+
+/**
+ * Measures until a figure is good enough, three times at most, and gives the last: a busy machine spoils one try, broken
+ * code spoils all of them.
+ */
+export async function measured<T>(measure: () => Promise<T>, isGood: (figure: T) => boolean): Promise<T> {
+  let figure = await measure();
+  for (let tries = 1; tries < 3 && !isGood(figure); tries += 1) figure = await measure();
+  return figure;
+}

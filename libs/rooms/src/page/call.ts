@@ -39,6 +39,7 @@ export class Call {
   readonly #hooks: CallHooks;
   readonly #call: DailyCall;
   #state: 'new' | 'joining' | 'joined' | 'left' = 'new';
+  readonly #cancelled = Promise.withResolvers<never>();
   #leaving: Promise<void> | undefined;
 
   constructor(room: RoomName, bundleUrl: string, hooks: CallHooks) {
@@ -54,6 +55,7 @@ export class Call {
         ...(bundleUrl === '' ? {} : { bundlePathOverride: bundleUrl }),
       },
     });
+    this.#cancelled.promise.catch(() => undefined); // only a join under way listens
     this.#listen();
   }
 
@@ -61,12 +63,17 @@ export class Call {
     return this.#state === 'joined';
   }
 
+  /** Left, lost or never joined: another call may take its place. */
+  get isOver(): boolean {
+    return this.#state === 'left';
+  }
+
   /** Joins within the command's time. Rejects with what Daily said and leaves nothing behind. */
   async join(command: JoinCommand, identity: Identity, sources: Sources): Promise<WireJoined> {
     this.#state = 'joining';
     const silent = { startVideoOff: sources.videoSource === false, startAudioOff: sources.audioSource === false };
     try {
-      await withTimeout(command.timeoutMs, 'Joining the room', async () => {
+      const joining = withTimeout(command.timeoutMs, 'Joining the room', async () => {
         const { url, token, userName } = command;
         await this.#call.join({
           url,
@@ -78,9 +85,9 @@ export class Call {
           sendSettings,
         });
       });
+      await Promise.race([joining, this.#cancelled.promise]);
     } catch (error) {
-      this.#state = 'left';
-      await this.#destroy();
+      await this.leave();
       throw error;
     }
     this.#state = 'joined';
@@ -141,6 +148,7 @@ export class Call {
 
   leave(): Promise<void> {
     this.#state = 'left';
+    this.#cancelled.reject(new Error('Left while joining.'));
     this.#leaving ??= this.#destroy();
     return this.#leaving;
   }

@@ -1,16 +1,19 @@
 /**
  * The page's peer connections, remembered from the moment they are made: daily-js hides them, and only they know what was
- * decoded. Must be imported before the call machine runs. Weak references: a closed connection is the machine's to forget.
+ * decoded. Weak references: a closed connection is the machine's to forget.
  */
 const made = new Set<WeakRef<RTCPeerConnection>>();
 
-const Native = globalThis.RTCPeerConnection;
-globalThis.RTCPeerConnection = class extends Native {
-  constructor(configuration?: RTCConfiguration) {
-    super(configuration);
-    made.add(new WeakRef(this));
-  }
-};
+/** From now on every connection made in this page is remembered. */
+export function rememberConnections(): void {
+  const Native = globalThis.RTCPeerConnection;
+  globalThis.RTCPeerConnection = class extends Native {
+    constructor(configuration?: RTCConfiguration) {
+      super(configuration);
+      made.add(new WeakRef(this));
+    }
+  };
+}
 
 /** Every peer connection that is still open. */
 export function openConnections(): RTCPeerConnection[] {

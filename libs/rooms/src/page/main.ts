@@ -1,7 +1,9 @@
-// Order matters: this remembers peer connections from before daily-js and the call machine exist.
-import './connections.ts';
 import type { Hello } from '../wire.ts';
+import { rememberConnections } from './connections.ts';
 import { PageSession } from './session.ts';
+
+// Before the call machine's script runs, which is with the first join.
+rememberConnections();
 
 let started = false;
 

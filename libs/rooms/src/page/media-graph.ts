@@ -1,4 +1,3 @@
-/// <reference path="./media-stream-track-processor.d.ts" />
 import { sampleRate } from '../limits.ts';
 import type { ToWorker } from './ports.ts';
 

@@ -42,15 +42,15 @@ export class PageSession {
   /** Resolves when our process has accepted the token. */
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#worker.onmessage = (event: MessageEvent<FromWorker>) => {
+      this.#worker.addEventListener('message', (event: MessageEvent<FromWorker>) => {
         const message = event.data;
         if (message.type === 'opened') resolve();
         else if (message.type === 'failed') reject(new Error(message.reason));
         else if (message.type === 'command') void this.#answer(message.id, message.command);
         else if (message.type === 'tick') void this.#tick(message);
         else void this.#giveUp();
-      };
-      this.#worker.onerror = () => reject(new Error('The session worker did not start.'));
+      });
+      this.#worker.addEventListener('error', () => reject(new Error('The session worker did not start.')));
       this.#post({ type: 'start', hello: this.#hello, url: `ws://${location.host}/channel` });
     });
   }
@@ -72,6 +72,8 @@ export class PageSession {
     switch (command.type) {
       case 'join':
         return command.room === 'tavus' ? this.#joinTavus(command) : this.#joinUser(command);
+      case 'cancel-join':
+        return command.room === 'tavus' ? this.#tavus?.leave() : this.#user?.leave();
       case 'publish-stream':
         return this.#publishStream();
       case 'send':
@@ -85,14 +87,14 @@ export class PageSession {
       case 'flush':
         return { playedSamples: 0 }; // no ring yet, so nothing was ever played; otherwise the worker has answered
       case 'mute-user-room':
-        return; // the worker has done it, and answered
+        return undefined; // the worker has done it, and answered
       default:
         throw new Error('unknown command');
     }
   }
 
   async #joinTavus(command: Extract<Command, { type: 'join' }>): Promise<WireJoined> {
-    if (this.#tavus) throw new Refused('room-join-failed', 'The Tavus room was joined before.');
+    if (this.#tavus && !this.#tavus.isOver) throw new Refused('room-join-failed', 'The Tavus room was joined before.');
     const call = new Call('tavus', this.#hello.bundleUrl, {
       onEvent: (event) => this.#event(event),
       onParticipant: (participant) => {
@@ -106,13 +108,12 @@ export class PageSession {
       for (const participant of joined.participants) this.#lookForSuccessor(participant);
       return joined;
     } catch (error) {
-      this.#tavus = undefined;
       throw new Refused('room-join-failed', error);
     }
   }
 
   async #joinUser(command: Extract<Command, { type: 'join' }>): Promise<WireJoined> {
-    if (this.#user) throw new Refused('user-room-refused', 'The user room was joined before.');
+    if (this.#user && !this.#user.isOver) throw new Refused('user-room-refused', 'The user room was joined before.');
     const call = new Call('user', this.#hello.bundleUrl, {
       onEvent: (event) => this.#event(event),
       onParticipant: () => undefined,
@@ -129,7 +130,6 @@ export class PageSession {
       this.#attach();
       return joined;
     } catch (error) {
-      this.#user = undefined;
       throw new Refused('user-room-refused', error);
     }
   }
@@ -241,7 +241,7 @@ export class PageSession {
   }
 
   #post(message: ToWorker): void {
-    this.#worker.postMessage(message);
+    this.#worker.postMessage(message, []);
   }
 }
 

@@ -1,4 +1,3 @@
-/// <reference path="./media-stream-track-processor.d.ts" />
 import { heartbeatMs, leaveAfterMs } from '../limits.ts';
 import type { Command, FromNode, FromPage, Identity } from '../wire.ts';
 import { Listener } from './listener.ts';
@@ -6,8 +5,8 @@ import type { FromRing, FromWorker, ToGate, ToRing, ToWorker } from './ports.ts'
 
 // The worker's global scope; TypeScript's DOM library types `self` as a window.
 const scope = self as unknown as {
-  postMessage(message: FromWorker): void;
-  onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
+  postMessage(message: FromWorker, transfer: Transferable[]): void;
+  addEventListener(type: 'message', listener: (event: MessageEvent<ToWorker>) => void): void;
 };
 
 const maxBuffered = 1024 * 1024;
@@ -40,7 +39,8 @@ class SessionWorker {
       case 'audio-ports':
         this.#ring = message.ring;
         this.#gate = message.gate;
-        this.#ring.onmessage = (event: MessageEvent<FromRing>) => this.#fromRing(event.data);
+        this.#ring.addEventListener('message', (event: MessageEvent<FromRing>) => this.#fromRing(event.data));
+        this.#ring.start();
         this.#toGate({ type: 'open', on: !this.#muted });
         return this.#beat();
       case 'listen':
@@ -75,9 +75,9 @@ class SessionWorker {
     const socket = new WebSocket(url);
     this.#socket = socket;
     socket.binaryType = 'arraybuffer';
-    socket.onopen = () => socket.send(JSON.stringify(hello));
-    socket.onmessage = (event: MessageEvent<string | ArrayBuffer>) => this.#fromNode(event.data);
-    socket.onclose = () => this.#lost('the channel closed');
+    socket.addEventListener('open', () => socket.send(JSON.stringify(hello)));
+    socket.addEventListener('message', (event: MessageEvent<string | ArrayBuffer>) => this.#fromNode(event.data));
+    socket.addEventListener('close', () => this.#lost('the channel closed'));
   }
 
   #fromNode(data: string | ArrayBuffer): void {
@@ -94,7 +94,7 @@ class SessionWorker {
     this.#welcomed = true;
     this.#beat();
     this.#timer = setInterval(() => this.#tick(), tickMs);
-    scope.postMessage({ type: 'opened' });
+    scope.postMessage({ type: 'opened' }, []);
   }
 
   #command(id: number, identity: Identity, command: Command): void {
@@ -113,7 +113,7 @@ class SessionWorker {
       this.#mute(command.on);
       return this.#send({ type: 'answer', id, ok: true });
     }
-    scope.postMessage({ type: 'command', id, command });
+    scope.postMessage({ type: 'command', id, command }, []);
   }
 
   #mute(on: boolean): void {
@@ -139,7 +139,7 @@ class SessionWorker {
     const second = this.#ticks % (1_000 / tickMs) === 0;
     const heartbeatDue = this.#ticks % (heartbeatMs / tickMs) === 0;
     if (second || heartbeatDue)
-      scope.postMessage({ type: 'tick', second, audioPeak: second ? (this.#listener?.takePeak() ?? 0) : 0 });
+      scope.postMessage({ type: 'tick', second, audioPeak: second ? (this.#listener?.takePeak() ?? 0) : 0 }, []);
   }
 
   #fromRing(message: FromRing): void {
@@ -150,8 +150,8 @@ class SessionWorker {
 
   #lost(reason: string): void {
     if (this.#finished) return;
-    if (!this.#welcomed) scope.postMessage({ type: 'failed', reason });
-    else scope.postMessage({ type: 'abandoned', reason });
+    if (!this.#welcomed) scope.postMessage({ type: 'failed', reason }, []);
+    else scope.postMessage({ type: 'abandoned', reason }, []);
     this.#finish();
   }
 
@@ -175,13 +175,13 @@ class SessionWorker {
   }
 
   #toRing(message: ToRing): void {
-    this.#ring?.postMessage(message);
+    this.#ring?.postMessage(message, []);
   }
 
   #toGate(message: ToGate): void {
-    this.#gate?.postMessage(message);
+    this.#gate?.postMessage(message, []);
   }
 }
 
 const worker = new SessionWorker();
-scope.onmessage = (event) => worker.receive(event.data);
+scope.addEventListener('message', (event) => worker.receive(event.data));

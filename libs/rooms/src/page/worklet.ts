@@ -1,4 +1,3 @@
-/// <reference path="./worklet-scope.d.ts" />
 import { maxWaitingSamples, playedReportMs, prebufferMs, sampleRate, silenceAfterMs } from '../limits.ts';
 import { PcmRing } from '../pcm-ring.ts';
 import type { FromRing, ToGate, ToRing } from './ports.ts';
@@ -29,7 +28,8 @@ class RingProcessor extends AudioWorkletProcessor {
 
   constructor() {
     super();
-    this.port.onmessage = (event: MessageEvent<ToRing>) => this.#receive(event.data);
+    this.port.addEventListener('message', (event: MessageEvent<ToRing>) => this.#receive(event.data));
+    this.port.start();
   }
 
   override process(_inputs: Float32Array[][], [output]: Float32Array[][]): boolean {
@@ -64,7 +64,7 @@ class RingProcessor extends AudioWorkletProcessor {
   }
 
   #post(message: FromRing): void {
-    this.port.postMessage(message);
+    this.port.postMessage(message, []);
   }
 }
 
@@ -76,10 +76,11 @@ class GateProcessor extends AudioWorkletProcessor {
 
   constructor() {
     super();
-    this.port.onmessage = (event: MessageEvent<ToGate>) => {
+    this.port.addEventListener('message', (event: MessageEvent<ToGate>) => {
       if (event.data.type === 'beat') this.#fence.beat();
       else this.#open = event.data.on;
-    };
+    });
+    this.port.start();
   }
 
   override process([input]: Float32Array[][], [output]: Float32Array[][]): boolean {

@@ -50,6 +50,7 @@ export function conversationRoutes(app: App, deps: AppDeps): void {
         response: { 200: ConversationView, ...problems(404) },
       },
     },
+    // oxlint-disable-next-line oxc/no-async-endpoint-handlers -- fastify, unlike Express, awaits its handlers
     async (request) => viewOf(ownRecord(await conversations.get(request.params.conversationId), request.caller)),
   );
 
@@ -64,6 +65,7 @@ export function conversationRoutes(app: App, deps: AppDeps): void {
         response: { 200: ConversationList, ...problems() },
       },
     },
+    // oxlint-disable-next-line oxc/no-async-endpoint-handlers -- fastify, unlike Express, awaits its handlers
     async (request) => {
       const { state, cursor, limit } = request.query;
       const page = await conversations.list({

@@ -13,7 +13,9 @@ function setup() {
   const errors: unknown[] = [];
   const rooms = new Rooms({ clock, onError: (error) => errors.push(error) });
   const presence: string[] = [];
-  rooms.onPresence(({ room, kind, participant, isReplica }) => presence.push(`${kind} ${participant.userName} in ${room}${isReplica ? ' (replica)' : ''}`));
+  rooms.onPresence(({ room, kind, participant, isReplica }) =>
+    presence.push(`${kind} ${participant.userName} in ${room}${isReplica ? ' (replica)' : ''}`),
+  );
   const connect = (hello: Record<string, unknown>) => {
     const link = new FakeLink();
     const connection = new Connection(rooms, link, clock);
@@ -22,7 +24,8 @@ function setup() {
     const joined = link.of('joined')[0];
     return { link, connection, tell, id: joined?.self.sessionId ?? '', secret: joined?.secret ?? '' };
   };
-  const join = (url: string, userName: string, more: Record<string, unknown> = {}) => connect({ type: 'join', url, userName, tracks: {}, ...more });
+  const join = (url: string, userName: string, more: Record<string, unknown> = {}) =>
+    connect({ type: 'join', url, userName, tracks: {}, ...more });
   return { clock, rooms, presence, connect, join, errors };
 }
 
@@ -45,7 +48,13 @@ describe('who gets in', () => {
     expect(b.link.of('joined')[0]?.others).toEqual([]);
   });
 
-  it.each(['https://tavus.daily.co/a/b', 'https://evil.example/c1', 'http://127.0.0.1:1/c1', 'nonsense', 'http://10.0.0.1/rooms/c1'])('%s is no room', (url) => {
+  it.each([
+    'https://tavus.daily.co/a/b',
+    'https://evil.example/c1',
+    'http://127.0.0.1:1/c1',
+    'nonsense',
+    'http://10.0.0.1/rooms/c1',
+  ])('%s is no room', (url) => {
     const { rooms, join } = setup();
     rooms.open({ name: 'c1' });
     expect(join(url, 'A').link.of('fatal')).toMatchObject([{ error: 'no-room' }]);
@@ -113,11 +122,11 @@ describe('messages', () => {
     expect(a.link.ended).toBeNull();
   });
 
-  it('a socket that says nothing is hung up after ten seconds', () => {
+  it('a socket that says nothing is hung up after ten seconds', async () => {
     const { clock, rooms } = setup();
     const link = new FakeLink();
     const silent = new Connection(rooms, link, clock);
-    clock.advance(10_000);
+    await clock.pass(10_000);
     expect(link.ended).toBe('hung up');
     silent.closed(false);
   });
@@ -126,21 +135,23 @@ describe('messages', () => {
     const { rooms, join } = setup();
     const a = join(USER, 'A', { userData: { epoch: 3 } });
     a.tell({ type: 'update', tracks: { video: { kind: 'video', on: false }, stream: { kind: 'audio', on: true } } });
-    expect(rooms.rooms()[0]?.participants).toMatchObject([{ userName: 'A', userData: { epoch: 3 }, tracks: ['stream'] }]);
+    expect(rooms.rooms()[0]?.participants).toMatchObject([
+      { userName: 'A', userData: { epoch: 3 }, tracks: ['stream'] },
+    ]);
   });
 });
 
 describe('a connection that breaks', () => {
-  it('leaves a ghost that goes after the linger time; a goodbye leaves none', () => {
+  it('leaves a ghost that goes after the linger time; a goodbye leaves none', async () => {
     const { clock, rooms, join } = setup();
     rooms.setLinger(5_000);
     const [a, b, c] = [join(USER, 'A'), join(USER, 'B'), join(USER, 'C')];
     a.connection.closed(false);
     b.connection.closed(true);
     expect(c.link.of('participant-left')).toMatchObject([{ sessionId: b.id }]);
-    clock.advance(4_999);
+    await clock.pass(4_999);
     expect(c.link.of('participant-left')).toHaveLength(1);
-    clock.advance(1);
+    await clock.pass(1);
     expect(c.link.of('participant-left')[1]).toMatchObject({ sessionId: a.id });
   });
 
@@ -157,7 +168,7 @@ describe('a connection that breaks', () => {
     expect(presence.filter((line) => line.startsWith('left'))).toEqual([]);
   });
 
-  it('an outage cuts all but the replica, lets nobody back before its end, and keeps them until then', () => {
+  it('an outage cuts all but the replica, lets nobody back before its end, and keeps them until then', async () => {
     const { clock, rooms, join, connect } = setup();
     rooms.open({ name: 'c1' });
     rooms.setLinger(0);
@@ -169,10 +180,10 @@ describe('a connection that breaks', () => {
     expect([a.link.ended, replica.link.ended]).toEqual(['cut', null]);
     const resume = { type: 'resume', sessionId: a.id, secret: a.secret };
     expect(connect(resume).link.ended).toBe('cut');
-    clock.advance(2_000);
+    await clock.pass(2_000);
     expect(connect(resume).link.of('resumed')).toHaveLength(1);
     rooms.interruptNetwork('c1', 2_000);
-    clock.advance(2_000 + RECONNECT_GRACE_MS);
+    await clock.pass(2_000 + RECONNECT_GRACE_MS);
     expect(replica.link.of('participant-left')).toMatchObject([{ sessionId: a.id }]);
   });
 

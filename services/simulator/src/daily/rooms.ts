@@ -125,8 +125,8 @@ export class Rooms implements DailyRooms {
         return held.at !== null;
       },
       revoke: () => {
-        this.#seats.delete(key);
         held.at?.room.eject(held.at.member.participant.sessionId, 'ejected', TEXTS.ejected);
+        this.#seats.delete(key); // after the leave, which empties the seat
       },
     };
   }

@@ -18,7 +18,8 @@ async function listening() {
   stack.defer(() => rooms.shutDown());
   // A listening TCP server's address is never a string.
   const { port } = server.address() as AddressInfo;
-  const open = (path: string, headers: Record<string, string> = {}): WebSocket => new WebSocket(`ws://127.0.0.1:${port}${path}`, { headers });
+  const open = (path: string, headers: Record<string, string> = {}): WebSocket =>
+    new WebSocket(`ws://127.0.0.1:${port}${path}`, { headers });
   return { rooms, open, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 

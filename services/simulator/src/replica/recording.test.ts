@@ -7,7 +7,12 @@ it('is a WAV of 24 kHz s16le mono, with silence where nothing was heard', () => 
   recording.add(Buffer.from([1, 0, 2, 0]));
   const wav = recording.wav();
   expect(wav.toString('latin1', 0, 4) + wav.toString('latin1', 8, 16)).toBe('RIFFWAVEfmt ');
-  expect([wav.readUInt16LE(20), wav.readUInt16LE(22), wav.readUInt32LE(24), wav.readUInt16LE(34)]).toEqual([1, 1, RECORDING_RATE, 16]);
+  expect([wav.readUInt16LE(20), wav.readUInt16LE(22), wav.readUInt32LE(24), wav.readUInt16LE(34)]).toEqual([
+    1,
+    1,
+    RECORDING_RATE,
+    16,
+  ]);
   expect([wav.readUInt32LE(4), wav.readUInt32LE(40)]).toEqual([wav.length - 8, 8]);
   expect([...wav.subarray(44)]).toEqual([0, 0, 0, 0, 1, 0, 2, 0]);
 });

@@ -17,6 +17,8 @@ export type ReplicasOptions = {
   /** Where the simulator's pages are served; asked at each start, since the port may be chosen at listen time. */
   readonly origin: () => string;
   readonly executablePath?: string | undefined;
+  /** HTTP proxy for what the browser fetches beyond loopback. */
+  readonly proxy?: string | undefined;
   readonly log?: (line: string) => void;
 };
 
@@ -78,11 +80,11 @@ class BrowserReplicas implements Replicas {
 
   #launched(): Promise<Chromium> {
     if (this.#browser) return this.#browser;
-    const { executablePath, log } = this.#options;
+    const { executablePath, proxy, log } = this.#options;
     const launched = Chromium.launch(
       {
         hostRules: HOST_RULES,
-        extraArgs: FLAGS,
+        extraArgs: proxy === undefined ? FLAGS : [...FLAGS, `--proxy-server=${proxy}`],
         ...(log ? { log } : {}),
         ...(executablePath === undefined ? {} : { executablePath }),
       },

@@ -20,9 +20,9 @@ export class Studio {
     this.#tick();
   }
 
-  /** RMS of the next 20 ms. Opens at once, closes over about 100 ms, as mouths do. */
+  /** RMS of the next 40 ms. Opens at once, closes over about 100 ms, as mouths do. */
   level(rms: number): void {
-    this.#mouth = Math.max(Math.min(1, rms * 5), this.#mouth * 0.7);
+    this.#mouth = Math.max(Math.min(1, rms * 5), this.#mouth * 0.5);
   }
 
   stop(): void {

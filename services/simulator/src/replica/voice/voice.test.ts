@@ -11,7 +11,8 @@ function setup(options: Partial<VoiceOptions> = {}) {
   const run = (ms: number, input = 0): Float32Array => {
     const steps = Math.round((ms / 1000) * RATE) / 120;
     const played = new Float32Array(steps * 120);
-    for (let i = 0; i < steps; i += 1) voice.process(new Float32Array(120).fill(input), played.subarray(i * 120, (i + 1) * 120));
+    for (let i = 0; i < steps; i += 1)
+      voice.process(new Float32Array(120).fill(input), played.subarray(i * 120, (i + 1) * 120));
     return played;
   };
   const turns = (): VoiceReport[] => reports.filter(({ kind }) => kind === 'started' || kind === 'stopped');
@@ -59,7 +60,12 @@ describe('echo', () => {
     voice.pushEcho('b', sound(200), true);
     voice.pushEcho('a', sound(200), true);
     run(1_000);
-    expect(turns().map((turn) => ('inferenceId' in turn ? `${turn.kind} ${turn.inferenceId}` : ''))).toEqual(['started a', 'stopped a', 'started b', 'stopped b']);
+    expect(turns().map((turn) => ('inferenceId' in turn ? `${turn.kind} ${turn.inferenceId}` : ''))).toEqual([
+      'started a',
+      'stopped a',
+      'started b',
+      'stopped b',
+    ]);
   });
 
   it('an utterance nobody declares done ends after a second without sound', () => {
@@ -106,6 +112,11 @@ it('converts sample rates without changing length or loudness', () => {
   const parts = [converter.push(tone.subarray(0, 1_000), false), converter.push(tone.subarray(1_000), true)];
   const all = Float32Array.from(parts.flatMap((part) => [...part]));
   expect(Math.abs(all.length - 24_000)).toBeLessThanOrEqual(2);
-  const worst = all.subarray(100, -100).reduce((most, sample, i) => Math.max(most, Math.abs(sample - Math.sin((2 * Math.PI * 440 * (i + 100)) / RATE))), 0);
+  const worst = all
+    .subarray(100, -100)
+    .reduce(
+      (most, sample, i) => Math.max(most, Math.abs(sample - Math.sin((2 * Math.PI * 440 * (i + 100)) / RATE))),
+      0,
+    );
   expect(worst).toBeLessThan(0.01);
 });

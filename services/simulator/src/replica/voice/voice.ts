@@ -3,7 +3,7 @@ import { EchoQueue, type EchoEvent } from './echo-queue.ts';
 import { SpeechDetector } from './speech-detector.ts';
 
 export type VoiceReport =
-  /** RMS 0…1 of what is being played, each 20 ms; the mouth follows it. */
+  /** RMS 0…1 of what is being played, the louder of two windows, each 40 ms (a picture's time at 24 fps); the mouth follows it. */
   | { readonly kind: 'level'; readonly rms: number }
   | { readonly kind: 'started'; readonly inferenceId: string | null }
   | {
@@ -41,6 +41,7 @@ export class Voice {
   #blockIsSilent = true;
   #levelSum = 0;
   #levelCount = 0;
+  #previousRms: number | null = null;
 
   constructor(options: VoiceOptions, report: (report: VoiceReport) => void) {
     this.#options = options;
@@ -68,7 +69,7 @@ export class Voice {
       this.#level(out);
       this.#position += 1;
     }
-    for (let due = this.#pending[0]; due && due.at <= this.#position; due = this.#pending[0]) {
+    for (let due = this.#pending[0]; due && due.at < this.#position; due = this.#pending[0]) {
       this.#pending.shift();
       this.#speak(due.event);
     }
@@ -120,7 +121,11 @@ export class Voice {
     const rms = Math.sqrt(this.#levelSum / this.#levelCount);
     this.#levelSum = 0;
     this.#levelCount = 0;
-    this.#report({ kind: 'level', rms });
+    if (this.#previousRms === null) this.#previousRms = rms;
+    else {
+      this.#report({ kind: 'level', rms: Math.max(rms, this.#previousRms) });
+      this.#previousRms = null;
+    }
     if (this.#options.hearing !== 'stream') return;
     const turn = this.#detector.window(rms, LEVEL_SECONDS);
     if (turn?.kind === 'started') this.#report({ kind: 'started', inferenceId: null });
