@@ -77,6 +77,7 @@ describe('Chromium whose parent is killed', () => {
     const parent = spawn(process.execPath, [fileURLToPath(new URL('fixtures/launch-chromium.ts', import.meta.url))], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
+    // A line event carries the line.
     const [line] = (await once(createInterface({ input: parent.stdout }), 'line')) as [string];
     // The fixture prints exactly this list.
     const pids = JSON.parse(line) as number[];

@@ -139,11 +139,17 @@ describe('a session', () => {
     await room.close();
   });
 
-  it('says when it was thrown out', async () => {
-    const { room, seen, conversation } = await joinWithReplica({ conversationId: 'ejected', epoch: 1 });
-    await simulator.fault({ fault: 'eject-bot', match: conversation.id });
-    expect(await seen('lost')).toMatchObject({ room: 'tavus', code: 'room-ejected' });
+  it.each([
+    { when: 'it is thrown out', fault: 'eject-bot', code: 'room-ejected' },
+    { when: 'the room is deleted', fault: 'room-deleted', code: 'room-lost' },
+    { when: 'the room expires', fault: 'exp-room', code: 'room-lost' },
+  ])('says once that it is out when $when', async ({ fault, code }) => {
+    const { room, seen, events, conversation } = await joinWithReplica({ conversationId: fault, epoch: 1 });
+    await simulator.fault({ fault, match: conversation.id });
+    expect(await seen('lost')).toMatchObject({ room: 'tavus', code });
+    await expect(room.publishStream(signal())).rejects.toMatchObject({ code: 'room-lost' });
     await room.close();
+    expect(events.filter((event) => event.type === 'lost')).toHaveLength(1);
   });
 
   it('is refused a room that is full, and may try another time', async () => {

@@ -75,8 +75,9 @@ async function measure(stack: Stack, listeners: Listeners, signal: AbortSignal):
     return {
       startToLiveMs: live.seenAtMs - startedMs,
       audioCorrelation: heard.correlation,
+      audioMovedMs: heard.movedMs,
       lastUtteranceCorrelation: heardLast.correlation,
-      firstChunkToUserRoomMs: heard.firstAtMs + (skip * 1000) / first.rate - (said.firstAtMs + (skip * 1000) / first.rate) - settings.replicaDelayMs,
+      firstChunkToUserRoomMs: heard.firstSoundAtMs - (said.firstAtMs + (skip * 1000) / first.rate) - settings.replicaDelayMs,
       interruptToSilenceMs: interrupted === undefined ? undefined : interrupted - interruptedMs,
       videoFps: whole.fps,
       videoLatencyMs: whole.latencyMs,

@@ -51,8 +51,9 @@ type RawReply = readonly (readonly [key: Buffer, entries: readonly RawEntry[]])[
 /**
  * Reads all streams of a worker with one blocking connection. Each subscriber has its own position, moved only when entries
  * were handed to it, so a lost connection neither loses nor doubles any. Two on one stream share the read: it starts
- * at the one furthest behind, and each skips what it has. The next read leaves before the entries of the last one are
- * handed out, so that Redis never waits for us.
+ * at the one furthest behind, and each skips what it has. Entries are handed out before the next read leaves: the other
+ * way round each waits for our own write of a hundred keys and ids (measured: half as much latency again at 2500 entries/s).
+ * So a callback must be short.
  */
 export class StreamReader implements StreamSource {
   readonly #blocking: RedisConnection;
@@ -130,8 +131,8 @@ export class StreamReader implements StreamSource {
         const reply = (await read.reply) ?? [];
         this.#repliedAt = this.#clock.now();
         const deliveries = this.#take(read, reply);
-        read = this.#send();
         for (const deliver of deliveries) deliver();
+        read = this.#send();
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         this.#log.warn(

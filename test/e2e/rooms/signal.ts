@@ -27,21 +27,21 @@ export function samplesOf(wav: Buffer): Int16Array {
 }
 
 /**
- * Correlation of each stretch of 250 ms of `sent` with what was heard, aligned anew within ±100 ms of where the
- * onset puts it: a receiver's jitter buffer stretches time while it finds its depth. Edges of the sound are left out.
+ * Correlation of each 50 ms of `sent` with what was heard, aligned anew within ±120 ms of where the onset puts it: a jitter
+ * buffer adds and removes single periods of a tone while it looks for its depth. Edges of the sound are left out.
  */
 export function matches(sent: Int16Array, heard: Int16Array, rate: number): number[] {
   const onset = heard.findIndex((sample) => Math.abs(sample) > 1_500);
   if (onset < 0) return [];
-  const length = Math.round(rate * 0.25);
+  const length = Math.round(rate * 0.05);
   const found: number[] = [];
-  for (let at = length; at + 2 * length < sent.length; at += length)
-    found.push(bestCorrelation(sent.subarray(at, at + length), heard, at + onset, Math.round(rate * 0.4)));
+  for (let at = 5 * length; at + 5 * length < sent.length; at += length)
+    found.push(bestCorrelation(sent.subarray(at, at + length), heard, at + onset, Math.round(rate * 0.12)));
   return found;
 }
 
 function bestCorrelation(part: Int16Array, heard: Int16Array, around: number, span: number): number {
-  let best = -1; let bestAt = 0;
+  let best = -1;
   for (let at = Math.max(0, around - span); at <= around + span; at += 1) {
     let product = 0;
     let mine = 0;
@@ -53,18 +53,13 @@ function bestCorrelation(part: Int16Array, heard: Int16Array, around: number, sp
       mine += a * a;
       theirs += b * b;
     }
-    const c = theirs > 0 ? product / Math.sqrt(mine * theirs) : -1;
-    if (c > best) { best = c; bestAt = at; }
+    if (theirs > 0) best = Math.max(best, product / Math.sqrt(mine * theirs));
   }
-  console.log('LAG', ((bestAt - around) / 24).toFixed(1), best.toFixed(2));
   return best;
 }
 
-/**
- * The correlation that four fifths of the stretches reach. The first second is left out, in which the jitter buffer of the
- * hearer finds its depth; later it may correct itself once more on a busy machine.
- */
+/** The correlation that four fifths of the stretches reach: the others may hold a period that the jitter buffer added or removed. */
 export function settledMatch(stretches: readonly number[]): number {
-  const settled = stretches.slice(4).toSorted((a, b) => a - b);
+  const settled = stretches.toSorted((a, b) => a - b);
   return settled[Math.floor(settled.length / 5)] ?? 0;
 }

@@ -1,4 +1,4 @@
-import type { Command, FromPage, Hello, Identity, WireEvent } from '../wire.ts';
+import type { Command, FromPage, Hello, Identity } from '../wire.ts';
 
 /** What main thread, worker and audio thread of one page say to each other. Structured clones, never text. */
 export type ToWorker =
@@ -34,5 +34,3 @@ export type FromRing =
 export type ToGate = { readonly type: 'open'; readonly on: boolean } | Beat;
 /** Our process is alive. Both processors go silent by themselves when it stays away, even if every other thread of the page hangs. */
 export type Beat = { readonly type: 'beat' };
-
-export type PageEvent = WireEvent;

@@ -103,6 +103,7 @@ export class PageSession {
       },
     });
     this.#tavus = call;
+    this.#published = false;
     try {
       const joined = await call.join(command, this.#identity, { videoSource: false, audioSource: false });
       for (const participant of joined.participants) this.#lookForSuccessor(participant);

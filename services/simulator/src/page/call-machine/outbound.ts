@@ -1,6 +1,6 @@
 import type { Signal } from '../../daily/protocol.ts';
 import { LoopbackCandidates } from './candidates.ts';
-import { withoutCandidates, withStartBitrate } from './sdp.ts';
+import { withMusicAudio, withoutCandidates, withStartBitrate } from './sdp.ts';
 import type { EncodingLimits } from './send-settings.ts';
 
 export type OutTrack = { readonly key: string; readonly track: MediaStreamTrack; readonly limits: EncodingLimits };
@@ -8,6 +8,8 @@ export type OutTrack = { readonly key: string; readonly track: MediaStreamTrack;
 const ANSWER_DEADLINE_MS = 8_000;
 const REBUILD_AFTER_MS = 500;
 const START_KBPS = 1_500;
+/** Our choice, above a real room's: what arrives is compared with what was sent, after three encoders. */
+const AUDIO_BPS = 192_000;
 /** Room for a 720p face; Chromium's own default would be lower for small pictures and would scale down when in doubt. */
 const DEFAULT_MAX_VIDEO_BITRATE = 2_500_000;
 
@@ -122,7 +124,7 @@ export class Outbound {
     );
     await pc.setRemoteDescription({
       type: 'answer',
-      sdp: withStartBitrate(sdp, Math.round(Math.min(START_KBPS, maxKbps))),
+      sdp: withMusicAudio(withStartBitrate(sdp, Math.round(Math.min(START_KBPS, maxKbps))), AUDIO_BPS),
     });
     for (const candidate of this.#early.splice(0)) await pc.addIceCandidate(candidate);
   }

@@ -25,3 +25,22 @@ export function withStartBitrate(sdp: string, kbps: number): string {
     })
     .join('\r\n');
 }
+
+const OPUS = /^a=rtpmap:(\d+) opus\/48000/i;
+
+/**
+ * Sound as wave form, not only as speech: up to `bps` (RFC 7587 `maxaveragebitrate`) instead of Chromium's 32 kbit/s, and
+ * `stereo=1`, with which Chromium runs Opus as "audio" instead of "voip": that mode's high-pass filter turns the phase of a
+ * voice's lowest tones, three times between backend and user, so that what arrives could no longer be compared with what was
+ * sent (correlation 0.87 instead of over 0.95, measured). Goes into the remote description of the sending side.
+ */
+export function withMusicAudio(sdp: string, bps: number): string {
+  const lines = sdp.split('\r\n');
+  const payloads = lines.flatMap((line) => OPUS.exec(line)?.[1] ?? []);
+  return lines
+    .map((line) => {
+      const payload = /^a=fmtp:(\d+) /.exec(line)?.[1];
+      return payload !== undefined && payloads.includes(payload) ? `${line};stereo=1;maxaveragebitrate=${bps}` : line;
+    })
+    .join('\r\n');
+}
