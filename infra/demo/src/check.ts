@@ -50,7 +50,7 @@ async function measure(stack: Stack, listeners: Listeners, signal: AbortSignal):
     const saidUntilMs = Date.now();
     await conversation.until('the end of the first utterance', ({ type, seenAtMs }) => type === 'bot-stopped-speaking' && seenAtMs > saidUntilMs, 15_000);
 
-    await say(redis, conversation.id, cut(speech('speech-16k.wav'), 0, 8_000), 'burst', signal);
+    const second = await say(redis, conversation.id, cut(speech('speech-16k.wav'), 0, 8_000), 'burst', signal);
     await pause(1_500, undefined, { signal }); // in the middle of a sentence
     const interruptedMs = Date.now();
     await conversation.post('interrupt');
@@ -68,7 +68,7 @@ async function measure(stack: Stack, listeners: Listeners, signal: AbortSignal):
     await listener.leave(signal);
     const [state, settings] = [SimState.parse(await json(`${sim}/sim/state`)), SimSettings.parse(await json(`${sim}/sim/settings`))];
     const skip = firstSound(first.samples);
-    const heard = heardOf(report, first.samples, said.firstAtMs, saidUntilMs + 3_000);
+    const heard = heardOf(report, first.samples, said.firstAtMs, second.firstAtMs);
     const heardLast = heardOf(report, last.samples, lastSaid.firstAtMs, endedMs);
     const interrupted = lastSoundMs(report, interruptedMs - 500, quietUntilMs);
     const whole = picturesOf(report.pictures, quietFromMs, quietUntilMs);

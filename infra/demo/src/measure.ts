@@ -26,7 +26,8 @@ const FAR_MS = 400;
 export function heardOf(report: ListenerReport, sent: Int16Array, fromMs: number, toMs: number): Heard {
   const heard = report.heard.subarray(report.sampleAt(fromMs), report.sampleAt(toMs));
   const first = firstSound(sent);
-  const start = correlate(sent.subarray(first, first + samplesIn(START_MS)), heard);
+  const beginning = sent.subarray(first, first + samplesIn(START_MS));
+  const start = correlate(beginning, heard, beginning.length);
   const lags: number[] = [];
   let lag = start.lagSamples - first;
   let sum = 0;

@@ -9,6 +9,9 @@ import { drainOnSignal } from './drain.ts';
 import { tavusPersonas } from './personas.ts';
 import { RedisBackend } from './redis/backend.ts';
 
+/** After the event streams have ended, what is still connected is cut. */
+const CUT_MS = 3_000;
+
 function configOrExit(): ApiConfig {
   try {
     return loadConfig('api', process.env);
@@ -52,6 +55,8 @@ drainOnSignal({
   draining,
   log,
   close: async () => {
+    // A client that has stopped reading keeps its connection busy for ever; requests in flight are done long before this.
+    using _cut = systemClock.after(CUT_MS, () => app.server.closeAllConnections());
     await app.close();
     await tavus.close();
     await redis[Symbol.asyncDispose]();
