@@ -10,7 +10,10 @@ import { say, speech, type Speech } from './speech.ts';
 import { troubles } from './troubles.ts';
 import { judge, type Figures } from './verdict.ts';
 
-const SimState = z.object({ billing: z.object({ unended: z.array(z.string()) }), conversations: z.array(z.object({ endedBy: z.string().nullable() })) });
+const SimState = z.object({
+  billing: z.object({ unended: z.array(z.string()) }),
+  conversations: z.array(z.object({ endedBy: z.string().nullable() })),
+});
 const SimSettings = z.object({ replicaDelayMs: z.number() });
 
 /** The demo, headless and asserted: says what it measures, prints one JSON line last; answers the exit code. */
@@ -25,8 +28,13 @@ export async function check(env: Readonly<Record<string, string | undefined>>, s
   } finally {
     ended = await stack.close();
   }
-  const crashed = Object.entries(ended).filter(([, how]) => how !== 0).map(([name, how]) => `${name} ended with ${how}`);
-  const { problems, report } = judge({ ...figures, externalRequests: outside.hosts.length }, [...crashed, ...outside.hosts.map((host) => `a browser asked for ${host}`)]);
+  const crashed = Object.entries(ended)
+    .filter(([, how]) => how !== 0)
+    .map(([name, how]) => `${name} ended with ${how}`);
+  const { problems, report } = judge({ ...figures, externalRequests: outside.hosts.length }, [
+    ...crashed,
+    ...outside.hosts.map((host) => `a browser asked for ${host}`),
+  ]);
   for (const problem of problems) process.stderr.write(`FAILED: ${problem}\n`);
   process.stdout.write(`${JSON.stringify(report)}\n`);
   return problems.length === 0 ? 0 : 1;
@@ -37,7 +45,12 @@ async function measure(stack: Stack, listeners: Listeners, signal: AbortSignal):
   const room = `${sim}/rooms/check-${randomBytes(4).toString('hex')}`;
   const listener = await listeners.join({ url: room, bundle: `${sim}/daily` }, signal);
   const startedMs = Date.now();
-  const conversation = await DemoConversation.start(stack.api.url, stack.apiKey, { replicaId: 'r-demo', output: { room: { url: room } } }, signal);
+  const conversation = await DemoConversation.start(
+    stack.api.url,
+    stack.apiKey,
+    { replicaId: 'r-demo', output: { room: { url: room } } },
+    signal,
+  );
   const live = await conversation.until('live', isState('live'), 30_000);
   await pictures(listener, 10, signal);
 
@@ -48,7 +61,11 @@ async function measure(stack: Stack, listeners: Listeners, signal: AbortSignal):
     const first = cut(speech('speech-24k.wav'), 0, 6_000);
     const said = await say(redis, conversation.id, first, 'live', signal);
     const saidUntilMs = Date.now();
-    await conversation.until('the end of the first utterance', ({ type, seenAtMs }) => type === 'bot-stopped-speaking' && seenAtMs > saidUntilMs, 15_000);
+    await conversation.until(
+      'the end of the first utterance',
+      ({ type, seenAtMs }) => type === 'bot-stopped-speaking' && seenAtMs > saidUntilMs,
+      15_000,
+    );
 
     const second = await say(redis, conversation.id, cut(speech('speech-16k.wav'), 0, 8_000), 'burst', signal);
     await pause(1_500, undefined, { signal }); // in the middle of a sentence
@@ -66,7 +83,10 @@ async function measure(stack: Stack, listeners: Listeners, signal: AbortSignal):
 
     const report = await listener.report(signal);
     await listener.leave(signal);
-    const [state, settings] = [SimState.parse(await json(`${sim}/sim/state`)), SimSettings.parse(await json(`${sim}/sim/settings`))];
+    const [state, settings] = [
+      SimState.parse(await json(`${sim}/sim/state`)),
+      SimSettings.parse(await json(`${sim}/sim/settings`)),
+    ];
     const skip = firstSound(first.samples);
     const heard = heardOf(report, first.samples, said.firstAtMs, second.firstAtMs);
     const heardLast = heardOf(report, last.samples, lastSaid.firstAtMs, endedMs);
@@ -77,7 +97,8 @@ async function measure(stack: Stack, listeners: Listeners, signal: AbortSignal):
       audioCorrelation: heard.correlation,
       audioMovedMs: heard.movedMs,
       lastUtteranceCorrelation: heardLast.correlation,
-      firstChunkToUserRoomMs: heard.firstSoundAtMs - (said.firstAtMs + (skip * 1000) / first.rate) - settings.replicaDelayMs,
+      firstChunkToUserRoomMs:
+        heard.firstSoundAtMs - (said.firstAtMs + (skip * 1000) / first.rate) - settings.replicaDelayMs,
       interruptToSilenceMs: interrupted === undefined ? undefined : interrupted - interruptedMs,
       videoFps: whole.fps,
       videoLatencyMs: whole.latencyMs,
@@ -85,7 +106,9 @@ async function measure(stack: Stack, listeners: Listeners, signal: AbortSignal):
       mouthSpeaking: picturesOf(report.pictures, said.firstAtMs + 500, saidUntilMs).mouth,
       mouthResting: picturesOf(report.pictures, quietFromMs, said.firstAtMs).mouth,
       unreadablePictures: report.unreadable,
-      ttfbMs: conversation.events.find(({ type, data }) => type === 'metrics' && data['ttfbMs'] !== undefined)?.data['ttfbMs'],
+      ttfbMs: conversation.events.find(({ type, data }) => type === 'metrics' && data['ttfbMs'] !== undefined)?.data[
+        'ttfbMs'
+      ],
       unended: state.billing.unended.length,
       endedBy: state.conversations.map((one) => one.endedBy).join(','),
     };
@@ -94,7 +117,10 @@ async function measure(stack: Stack, listeners: Listeners, signal: AbortSignal):
   }
 }
 
-const isState = (state: string) => ({ type, data }: { type: string; data: Readonly<Record<string, unknown>> }): boolean => type === 'state' && data['state'] === state;
+const isState =
+  (state: string) =>
+  ({ type, data }: { type: string; data: Readonly<Record<string, unknown>> }): boolean =>
+    type === 'state' && data['state'] === state;
 
 function cut({ rate, samples }: Speech, fromMs: number, toMs: number): Speech {
   return { rate, samples: samples.slice((rate * fromMs) / 1000, (rate * toMs) / 1000) };

@@ -5,7 +5,9 @@ import { show } from './show.ts';
 
 const CHECK_MS = 180_000;
 
-const { values } = parseArgs({ options: { check: { type: 'boolean' }, serve: { type: 'boolean' }, workers: { type: 'string', default: '1' } } });
+const { values } = parseArgs({
+  options: { check: { type: 'boolean' }, serve: { type: 'boolean' }, workers: { type: 'string', default: '1' } },
+});
 const workers = Number(values.workers);
 if (!Number.isInteger(workers) || workers < 0 || workers > 16) {
   process.stderr.write('--workers must be a whole number from 0 to 16\n');
@@ -25,10 +27,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 try {
-  if (values.check) process.exitCode = await check(process.env, AbortSignal.any([stop.signal, AbortSignal.timeout(CHECK_MS)]));
+  if (values.check)
+    process.exitCode = await check(process.env, AbortSignal.any([stop.signal, AbortSignal.timeout(CHECK_MS)]));
   else if (values.serve) process.exitCode = await serve(process.env, workers, stop.signal);
   else process.exitCode = await show(process.env, stop.signal);
 } catch (error) {
-  if (!stop.signal.aborted) process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  if (!stop.signal.aborted)
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   process.exitCode = stop.signal.aborted ? 0 : 1;
 }

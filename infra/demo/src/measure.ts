@@ -42,13 +42,26 @@ export function heardOf(report: ListenerReport, sent: Int16Array, fromMs: number
       lag = best.lag;
       lags.push(lag);
     }
-    sum += (best.correlation >= 0.7 ? subSampleCorrelation(sent, at, heard, at + best.lag, length) : best.correlation) * energy;
+    sum +=
+      (best.correlation >= 0.7 ? subSampleCorrelation(sent, at, heard, at + best.lag, length) : best.correlation) *
+      energy;
     weights += energy;
   }
-  return { correlation: weights === 0 ? 0 : sum / weights, firstSoundAtMs: report.heardAt(report.sampleAt(fromMs) + start.lagSamples), movedMs: msOf(Math.max(...lags) - Math.min(...lags)) };
+  return {
+    correlation: weights === 0 ? 0 : sum / weights,
+    firstSoundAtMs: report.heardAt(report.sampleAt(fromMs) + start.lagSamples),
+    movedMs: msOf(Math.max(...lags) - Math.min(...lags)),
+  };
 }
 
-function search(sent: Int16Array, at: number, heard: Int16Array, lag: number, length: number, reach: number): { lag: number; correlation: number } {
+function search(
+  sent: Int16Array,
+  at: number,
+  heard: Int16Array,
+  lag: number,
+  length: number,
+  reach: number,
+): { lag: number; correlation: number } {
   let best = { lag, correlation: correlationAt(sent, at, heard, at + lag, length) };
   for (let off = -reach; off <= reach && best.correlation < 0.995; off += 1) {
     const correlation = correlationAt(sent, at, heard, at + lag + off, length);
@@ -61,7 +74,13 @@ function search(sent: Int16Array, at: number, heard: Int16Array, lag: number, le
  * Correlation that is blind to a shift of less than a sample: the block is compared with the best mix of what was heard one
  * sample early, in time and one late. Resamplers and jitter buffers shift by fractions; at 4 kHz half a sample alone costs 13 %.
  */
-export function subSampleCorrelation(sent: Int16Array, at: number, heard: Int16Array, heardAt: number, length: number): number {
+export function subSampleCorrelation(
+  sent: Int16Array,
+  at: number,
+  heard: Int16Array,
+  heardAt: number,
+  length: number,
+): number {
   const shifts = [-1, 0, 1];
   const dot = (a: (i: number) => number, b: (i: number) => number): number => {
     let sum = 0;
@@ -69,7 +88,10 @@ export function subSampleCorrelation(sent: Int16Array, at: number, heard: Int16A
     return sum;
   };
   const x = (i: number): number => sent[at + i] ?? 0;
-  const h = (shift: number) => (i: number): number => heard[heardAt + i + shift] ?? 0;
+  const h =
+    (shift: number) =>
+    (i: number): number =>
+      heard[heardAt + i + shift] ?? 0;
   const g = shifts.map((one) => shifts.map((other) => dot(h(one), h(other))));
   const r = shifts.map((one) => dot(x, h(one)));
   const w = solve3(g, r);
@@ -86,7 +108,9 @@ function solve3(m: number[][], r: number[]): number[] {
   };
   const whole = det(m);
   if (Math.abs(whole) < 1) return [0, 0, 0];
-  return [0, 1, 2].map((column) => det(m.map((row, i) => row.map((value, j) => (j === column ? (r[i] ?? 0) : value)))) / whole);
+  return [0, 1, 2].map(
+    (column) => det(m.map((row, i) => row.map((value, j) => (j === column ? (r[i] ?? 0) : value)))) / whole,
+  );
 }
 
 function energyOf(samples: Int16Array, at: number, length: number): number {
@@ -103,7 +127,12 @@ export function lastSoundMs(report: ListenerReport, fromMs: number, toMs: number
   return undefined;
 }
 
-export type PictureFigures = { readonly fps: number; readonly latencyMs: number; readonly longestGapMs: number; readonly mouth: number };
+export type PictureFigures = {
+  readonly fps: number;
+  readonly latencyMs: number;
+  readonly longestGapMs: number;
+  readonly mouth: number;
+};
 
 /** Pictures of a time span: rate, latency by the clock in the picture (median), longest standstill, mean mouth opening (0–1). */
 export function picturesOf(pictures: readonly Picture[], fromMs: number, toMs: number): PictureFigures {
@@ -112,12 +141,20 @@ export function picturesOf(pictures: readonly Picture[], fromMs: number, toMs: n
   const gaps = fresh.slice(1).map((picture, at) => picture.atMs - (fresh[at]?.atMs ?? picture.atMs));
   const latencies = fresh.map((picture) => picture.atMs - picture.clockMs).toSorted((a, b) => a - b);
   const mean = fresh.reduce((sum, picture) => sum + picture.mouth, 0) / Math.max(1, fresh.length);
-  return { fps: (fresh.length * 1000) / Math.max(1, toMs - fromMs), latencyMs: latencies[latencies.length >> 1] ?? Number.NaN, longestGapMs: Math.max(0, ...gaps), mouth: mean };
+  return {
+    fps: (fresh.length * 1000) / Math.max(1, toMs - fromMs),
+    latencyMs: latencies[latencies.length >> 1] ?? Number.NaN,
+    longestGapMs: Math.max(0, ...gaps),
+    mouth: mean,
+  };
 }
 
 /** Speech begins after its leading silence: index of the first sample that counts as sound. */
 export function firstSound(samples: Int16Array): number {
-  return Math.max(0, samples.findIndex((sample) => Math.abs(sample) > 655));
+  return Math.max(
+    0,
+    samples.findIndex((sample) => Math.abs(sample) > 655),
+  );
 }
 
 export const msOf = (samples: number): number => (samples * 1000) / RATE;

@@ -34,8 +34,12 @@ export class DemoPage implements AsyncDisposable {
     const host = `127.0.0.1:${address.port}`;
     server.on('request', (request, response) => {
       if (request.headers.host !== host) return void response.writeHead(403).end();
-      response.setHeader('content-security-policy', `default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-src ${new URL(watchUrl).origin}`);
-      if (request.url === '/watch') return void response.setHeader('content-type', 'application/json').end(JSON.stringify({ url: watchUrl }));
+      response.setHeader(
+        'content-security-policy',
+        `default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-src ${new URL(watchUrl).origin}`,
+      );
+      if (request.url === '/watch')
+        return void response.setHeader('content-type', 'application/json').end(JSON.stringify({ url: watchUrl }));
       if (request.url === '/events') return page.#stream(response);
       const file = files.get(request.url ?? '');
       if (!file) return void response.writeHead(404).end();

@@ -2,7 +2,11 @@ import { Stack } from '@tavus-fleet/testkit';
 import { troubles } from './troubles.ts';
 
 /** The stack without a conversation: prints one `ready` line, stays until SIGINT or SIGTERM, then everything it started is gone. */
-export async function serve(env: Readonly<Record<string, string | undefined>>, workers: number, stop: AbortSignal): Promise<number> {
+export async function serve(
+  env: Readonly<Record<string, string | undefined>>,
+  workers: number,
+  stop: AbortSignal,
+): Promise<number> {
   const stack = await Stack.start({ env: env, workers, onLine: troubles }, stop);
   try {
     const ready = {
@@ -10,7 +14,11 @@ export async function serve(env: Readonly<Record<string, string | undefined>>, w
       apiKey: stack.apiKey,
       simulator: stack.simulator.url,
       redis: stack.redisUrl,
-      workers: stack.workers.map((worker) => ({ id: String(worker.ready['workerId']), url: worker.url, pid: worker.pid })),
+      workers: stack.workers.map((worker) => ({
+        id: String(worker.ready['workerId']),
+        url: worker.url,
+        pid: worker.pid,
+      })),
     };
     process.stdout.write(`ready ${JSON.stringify(ready)}\n`);
     await stopped(stop);

@@ -18,7 +18,16 @@ export async function show(env: Readonly<Record<string, string | undefined>>, st
     const room = `${stack.simulator.url}/rooms/${name}`;
     await using page = await DemoPage.start(`${stack.simulator.url}/watch/${name}`);
     // Nobody may be watching yet: the page's address is printed first.
-    const conversation = await DemoConversation.start(stack.api.url, stack.apiKey, { replicaId: 'r-demo', output: { room: { url: room } }, limits: { emptyRoomSeconds: 3_600, idleTimeoutSeconds: 3_600 } }, stop);
+    const conversation = await DemoConversation.start(
+      stack.api.url,
+      stack.apiKey,
+      {
+        replicaId: 'r-demo',
+        output: { room: { url: room } },
+        limits: { emptyRoomSeconds: 3_600, idleTimeoutSeconds: 3_600 },
+      },
+      stop,
+    );
     conversation.on((event) => page.tell(event));
     process.stdout.write(`The avatar is seen and heard at ${page.url}   (Ctrl-C ends it)\n`);
     await conversation.until('live', ({ type, data }) => type === 'state' && data['state'] === 'live', 60_000);

@@ -19,16 +19,29 @@ const NOISE = 3;
 const MOUTH_MOVES = 0.1;
 
 /** What is wrong (empty = passed), and the figures with the expectation beside each. */
-export function judge(figures: Figures, more: readonly string[] = []): { problems: string[]; report: Record<string, unknown> } {
+export function judge(
+  figures: Figures,
+  more: readonly string[] = [],
+): { problems: string[]; report: Record<string, unknown> } {
   const problems = [...more];
   for (const { name, expected, kind } of bounds) {
     const value = figures[name];
     if (typeof value !== 'number' || Number.isNaN(value)) problems.push(`${name} was not measured`);
-    else if (kind === 'exactly' ? value !== expected : kind === 'at most' ? value > expected * NOISE : value < (name === 'videoFps' ? expected / NOISE : expected)) problems.push(`${name} is ${round(value)}, expected ${kind} ${expected}`);
+    else if (
+      kind === 'exactly'
+        ? value !== expected
+        : kind === 'at most'
+          ? value > expected * NOISE
+          : value < (name === 'videoFps' ? expected / NOISE : expected)
+    )
+      problems.push(`${name} is ${round(value)}, expected ${kind} ${expected}`);
   }
   const [speaking, resting] = [Number(figures['mouthSpeaking']), Number(figures['mouthResting'])];
-  if (!(speaking > resting + MOUTH_MOVES)) problems.push(`the mouth does not move with speech: ${round(speaking)} while speaking, ${round(resting)} at rest`);
-  const rounded = Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, typeof value === 'number' ? round(value) : (value ?? null)]));
+  if (!(speaking > resting + MOUTH_MOVES))
+    problems.push(`the mouth does not move with speech: ${round(speaking)} while speaking, ${round(resting)} at rest`);
+  const rounded = Object.fromEntries(
+    Object.entries(figures).map(([name, value]) => [name, typeof value === 'number' ? round(value) : (value ?? null)]),
+  );
   const expected = Object.fromEntries(bounds.map(({ name, expected: bound, kind }) => [name, `${kind} ${bound}`]));
   return { problems, report: { passed: problems.length === 0, ...rounded, expected } };
 }

@@ -1,3 +1,6 @@
+// The package has no types; a project that only depends on this one would not find ours without the reference.
+// oxlint-disable-next-line typescript/triple-slash-reference
+/// <reference path="./speex-resampler-wasm.d.ts" />
 import load from '@echogarden/speex-resampler-wasm/simd';
 
 /**

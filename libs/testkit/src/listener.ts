@@ -7,7 +7,16 @@ import { z } from 'zod';
 const Report = z.object({
   pcm: z.base64(),
   blocks: z.array(z.object({ startMs: z.number(), samples: z.int() })),
-  seen: z.array(z.object({ atMs: z.number(), clockMs: z.number(), frame: z.int(), mouth: z.number(), width: z.int(), height: z.int() })),
+  seen: z.array(
+    z.object({
+      atMs: z.number(),
+      clockMs: z.number(),
+      frame: z.int(),
+      mouth: z.number(),
+      width: z.int(),
+      height: z.int(),
+    }),
+  ),
   unreadable: z.int(),
   resources: z.array(z.string()),
 });
@@ -15,7 +24,14 @@ const Counts = z.object({ pictures: z.int(), unreadable: z.int(), samples: z.int
 
 export type Picture = z.infer<typeof Report>['seen'][number];
 /** What one user got, from joining until asked. `heard` is mono at 24 kHz; `heardAt(sample)` is when that sample arrived, ms since 1970. */
-export type ListenerReport = { readonly heard: Int16Array; readonly pictures: readonly Picture[]; readonly unreadable: number; readonly resources: readonly string[]; heardAt(sample: number): number; sampleAt(ms: number): number };
+export type ListenerReport = {
+  readonly heard: Int16Array;
+  readonly pictures: readonly Picture[];
+  readonly unreadable: number;
+  readonly resources: readonly string[];
+  heardAt(sample: number): number;
+  sampleAt(ms: number): number;
+};
 
 /** A browser of its own for users in rooms: one page each, on an origin of its own. */
 export class Listeners implements AsyncDisposable {
@@ -29,25 +45,43 @@ export class Listeners implements AsyncDisposable {
     this.#origin = origin;
   }
 
-  static async start(options: { env: Readonly<Record<string, string | undefined>>; extraArgs?: readonly string[] }, signal: AbortSignal): Promise<Listeners> {
+  static async start(
+    options: { env: Readonly<Record<string, string | undefined>>; extraArgs?: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<Listeners> {
     const script = await bundlePage(fileURLToPath(new URL('./page/listener.ts', import.meta.url)), { format: 'iife' });
     const server = createServer((request, response) => {
       const isScript = request.url === '/listener.js';
       response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html; charset=utf-8');
-      response.end(isScript ? script : '<!doctype html><meta charset="utf-8"><title>listener</title><script src="/listener.js"></script>');
+      response.end(
+        isScript
+          ? script
+          : '<!doctype html><meta charset="utf-8"><title>listener</title><script src="/listener.js"></script>',
+      );
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const address = server.address();
     if (typeof address !== 'object' || address === null) throw new Error('The system gave no port.');
     const path = options.env['CHROMIUM_PATH'];
-    const browser = await Chromium.launch({ env: options.env, ...(path ? { executablePath: path } : {}), ...(options.extraArgs ? { extraArgs: options.extraArgs } : {}) }, signal);
+    const browser = await Chromium.launch(
+      {
+        env: options.env,
+        ...(path ? { executablePath: path } : {}),
+        ...(options.extraArgs ? { extraArgs: options.extraArgs } : {}),
+      },
+      signal,
+    );
     return new Listeners(browser, server, `http://127.0.0.1:${address.port}`);
   }
 
   /** Joins a room as a user; resolves when joined. `bundle` is the folder of the call machine. */
   async join(room: { url: string; userName?: string; bundle: string }, signal: AbortSignal): Promise<Listener> {
     const page = await this.#browser.openPage(`${this.#origin}/`, signal);
-    await page.call('async (options) => { await globalThis.listener.join(options); }', [{ userName: 'Guest', ...room }], signal);
+    await page.call(
+      'async (options) => { await globalThis.listener.join(options); }',
+      [{ userName: 'Guest', ...room }],
+      signal,
+    );
     return new Listener(page);
   }
 
@@ -73,7 +107,14 @@ export class Listener {
     const bytes = Buffer.from(report.pcm, 'base64');
     const heard = new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
     const starts = cumulative(report.blocks);
-    return { heard, pictures: report.seen, unreadable: report.unreadable, resources: report.resources, heardAt: (sample) => timeOf(starts, sample), sampleAt: (ms) => sampleOf(starts, ms) };
+    return {
+      heard,
+      pictures: report.seen,
+      unreadable: report.unreadable,
+      resources: report.resources,
+      heardAt: (sample) => timeOf(starts, sample),
+      sampleAt: (ms) => sampleOf(starts, ms),
+    };
   }
 
   async leave(signal: AbortSignal): Promise<void> {

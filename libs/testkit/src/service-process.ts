@@ -21,14 +21,24 @@ export type ServiceProcess = {
   stop(): Promise<number | string>;
 };
 
-export type ServiceOptions = { readonly name: string; readonly main: string; readonly env: Readonly<Record<string, string | undefined>>; readonly onLine?: (line: string) => void };
+export type ServiceOptions = {
+  readonly name: string;
+  readonly main: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly onLine?: (line: string) => void;
+};
 
 /** Starts a service and resolves when it printed `"msg":"<name> listening"`. Rejects with its last lines when it exits before. */
-export async function startService({ name, main, env, onLine }: ServiceOptions, signal: AbortSignal): Promise<ServiceProcess> {
+export async function startService(
+  { name, main, env, onLine }: ServiceOptions,
+  signal: AbortSignal,
+): Promise<ServiceProcess> {
   const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const lines: string[] = [];
   const ready = Promise.withResolvers<Readonly<Record<string, unknown>>>();
-  const exited = new Promise<number | string>((resolve) => child.once('exit', (code, killedBy) => resolve(code ?? killedBy ?? 'unknown')));
+  const exited = new Promise<number | string>((resolve) =>
+    child.once('exit', (code, killedBy) => resolve(code ?? killedBy ?? 'unknown')),
+  );
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', (line) => {
       lines.push(line);
@@ -39,10 +49,21 @@ export async function startService({ name, main, env, onLine }: ServiceOptions, 
     });
   }
   child.once('error', ready.reject);
-  void exited.then((how) => ready.reject(new Error(`${name} exited with ${how} before it was ready:\n${lines.slice(-20).join('\n')}`)));
+  void exited.then((how) =>
+    ready.reject(new Error(`${name} exited with ${how} before it was ready:\n${lines.slice(-20).join('\n')}`)),
+  );
   try {
     const line = await withDeadline({ signal, ms: READY_MS, what: `Starting ${name}` }, () => ready.promise);
-    return { name, pid: child.pid ?? -1, url: String(line['url']), ready: line, exited, lines: () => lines, kill: (killSignal) => void child.kill(killSignal), stop: () => stop(child, exited) };
+    return {
+      name,
+      pid: child.pid ?? -1,
+      url: String(line['url']),
+      ready: line,
+      exited,
+      lines: () => lines,
+      kill: (killSignal) => void child.kill(killSignal),
+      stop: () => stop(child, exited),
+    };
   } catch (error) {
     child.kill('SIGKILL');
     throw error;

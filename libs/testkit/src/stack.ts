@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { startRedis, type RedisServer } from './redis-server.ts';
 import { startService, type ServiceProcess } from './service-process.ts';
 
-const main = (service: string): string => fileURLToPath(new URL(`../../../services/${service}/src/main.ts`, import.meta.url));
+const main = (service: string): string =>
+  fileURLToPath(new URL(`../../../services/${service}/src/main.ts`, import.meta.url));
 
 export type StackOptions = {
   readonly workers?: number;
@@ -25,7 +26,15 @@ export class Stack implements AsyncDisposable {
   readonly #redis: RedisServer | undefined;
   readonly #onLine: ((line: string) => void) | undefined;
 
-  private constructor(parts: { apiKey: string; redisUrl: string; redis: RedisServer | undefined; simulator: ServiceProcess; api: ServiceProcess; env: Readonly<Record<string, string | undefined>>; onLine: ((line: string) => void) | undefined }) {
+  private constructor(parts: {
+    apiKey: string;
+    redisUrl: string;
+    redis: RedisServer | undefined;
+    simulator: ServiceProcess;
+    api: ServiceProcess;
+    env: Readonly<Record<string, string | undefined>>;
+    onLine: ((line: string) => void) | undefined;
+  }) {
     this.apiKey = parts.apiKey;
     this.redisUrl = parts.redisUrl;
     this.simulator = parts.simulator;
@@ -37,11 +46,16 @@ export class Stack implements AsyncDisposable {
 
   static async start(options: StackOptions, signal: AbortSignal): Promise<Stack> {
     await using held = new AsyncDisposableStack();
-    const redis = options.redisUrl === undefined ? held.adopt(await startRedis({}, signal), (server) => server.stop()) : undefined;
+    const redis =
+      options.redisUrl === undefined ? held.adopt(await startRedis({}, signal), (server) => server.stop()) : undefined;
     const redisUrl = options.redisUrl ?? redis?.url ?? '';
     const apiKey = `demo-${randomBytes(18).toString('base64url')}`;
     const line = options.onLine ? { onLine: options.onLine } : {};
-    const start = async (name: string, env: Record<string, string | undefined>): Promise<ServiceProcess> => held.adopt(await startService({ name, main: main(name), env, ...line }, signal), async (service) => void (await service.stop()));
+    const start = async (name: string, env: Record<string, string | undefined>): Promise<ServiceProcess> =>
+      held.adopt(
+        await startService({ name, main: main(name), env, ...line }, signal),
+        async (service) => void (await service.stop()),
+      );
     const simulator = await start('simulator', { ...options.env, LOG_LEVEL: 'info', SIMULATOR_PORT: '0' });
     const env = {
       REDIS_URL: redisUrl,
@@ -69,7 +83,10 @@ export class Stack implements AsyncDisposable {
   /** One more worker replica. */
   async addWorker(signal: AbortSignal, env: Record<string, string> = {}): Promise<ServiceProcess> {
     const line = this.#onLine ? { onLine: this.#onLine } : {};
-    const worker = await startService({ name: 'worker', main: main('worker'), env: { ...this.#env, ...env }, ...line }, signal);
+    const worker = await startService(
+      { name: 'worker', main: main('worker'), env: { ...this.#env, ...env }, ...line },
+      signal,
+    );
     this.workers.push(worker);
     return worker;
   }

@@ -26,7 +26,13 @@ const log = createLogger({ name: 'simulator', level: config.logLevel });
 
 let origin = ''; // known once listening: the port may be 0
 const rooms = createDailyRooms({ onError: (error) => log.warn({ err: error }, 'room error') });
-const replicas = createReplicas({ rooms, origin: () => origin, executablePath: config.chromium.path, proxy: config.chromium.proxy, log: (line) => log.debug({ line }, 'browser') });
+const replicas = createReplicas({
+  rooms,
+  origin: () => origin,
+  executablePath: config.chromium.path,
+  proxy: config.chromium.proxy,
+  log: (line) => log.debug({ line }, 'browser'),
+});
 const simulator = createSimulator({ rooms, replicas, log });
 // Fastify says at info what we say ourselves, and less plainly.
 const httpLog = log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : config.logLevel });

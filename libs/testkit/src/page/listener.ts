@@ -30,7 +30,12 @@ class Listener {
   #call: DailyCall | undefined;
 
   async join(options: { url: string; userName: string; bundle: string }): Promise<void> {
-    const call = Daily.createCallObject({ allowMultipleCallInstances: true, videoSource: false, audioSource: false, dailyConfig: { avoidEval: true, bundlePathOverride: options.bundle } as object });
+    const call = Daily.createCallObject({
+      allowMultipleCallInstances: true,
+      videoSource: false,
+      audioSource: false,
+      dailyConfig: { avoidEval: true, bundlePathOverride: options.bundle },
+    });
     this.#call = call;
     const watched = new Set<string>();
     const look = (participant: DailyParticipant | undefined): void => {
@@ -50,14 +55,25 @@ class Listener {
   }
 
   counts(): { pictures: number; unreadable: number; samples: number; participants: number } {
-    return { pictures: this.#seen.length, unreadable: this.#unreadable, samples: this.#samples, participants: this.#call?.participantCounts().present ?? 0 };
+    return {
+      pictures: this.#seen.length,
+      unreadable: this.#unreadable,
+      samples: this.#samples,
+      participants: this.#call?.participantCounts().present ?? 0,
+    };
   }
 
   report(): { pcm: string; blocks: Heard[]; seen: Seen[]; unreadable: number; resources: string[] } {
     const bytes = new Uint8Array(this.#pcm.buffer, 0, this.#samples * 2);
     let binary = '';
     for (let at = 0; at < bytes.length; at += 32_768) binary += String.fromCharCode(...bytes.subarray(at, at + 32_768));
-    return { pcm: btoa(binary), blocks: this.#blocks, seen: this.#seen, unreadable: this.#unreadable, resources: performance.getEntriesByType('resource').map((entry) => entry.name) };
+    return {
+      pcm: btoa(binary),
+      blocks: this.#blocks,
+      seen: this.#seen,
+      unreadable: this.#unreadable,
+      resources: performance.getEntriesByType('resource').map((entry) => entry.name),
+    };
   }
 
   async leave(): Promise<void> {
@@ -117,7 +133,8 @@ class Listener {
       return 0.299 * (image.data[at] ?? 0) + 0.587 * (image.data[at + 1] ?? 0) + 0.114 * (image.data[at + 2] ?? 0);
     };
     const reading = decodeFrameClock(luma, nowMs());
-    if (reading) this.#seen.push({ atMs: nowMs(), clockMs: reading.timeMs, frame: reading.frame, mouth: reading.mouth, ...size });
+    if (reading)
+      this.#seen.push({ atMs: nowMs(), clockMs: reading.timeMs, frame: reading.frame, mouth: reading.mouth, ...size });
     else this.#unreadable += 1;
   }
 }
