@@ -3,6 +3,7 @@
 // Medians of five runs; the machine's other work is in the figures.
 import { bytesOf, createResampler, UtteranceNormalizer } from '@tavus-fleet/audio';
 import { SpeexStream } from '@tavus-fleet/audio/speex';
+import type { BenchOptions } from './harness/bench.ts';
 
 const RUNS = 5;
 const FRAME_MS = 20;
@@ -17,13 +18,15 @@ const PAIRS: readonly (readonly [number, number])[] = [
   [8_000, 24_000],
 ];
 
-/** `npm run bench -- audio` */
-export async function bench(): Promise<object> {
+export const about = 'the audio path alone: signal to noise and speed of every rate pair, CPU per hour of speech';
+
+export async function run({ say }: BenchOptions): Promise<object> {
   const pairs = PAIRS.map(([from, to]) => ({
     pair: `${from}→${to}`,
     ...quality(from, to),
     timesRealTime: Math.round(speed(from, to, 20)),
   }));
+  for (const { pair, int16SnrDb, timesRealTime } of pairs) say(`${pair}: ${int16SnrDb} dB, ${timesRealTime} times real time`);
   return {
     pairs,
     cpuSecondsPerHour: {

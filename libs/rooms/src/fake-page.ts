@@ -72,9 +72,18 @@ export async function openRoomOnFakePage(
   identity: Identity,
   clock: Clock = systemClock,
 ): Promise<{ room: Room; page: FakePage; log: readonly string[]; close: () => Promise<void> }> {
+  return openRoom(identity, (url, token) => connectFakePage(url, token, identity), clock);
+}
+
+/** The same, whoever plays the page: `connect` may let another process do it, so that its work is not in this one's figures. */
+export async function openRoom<Page extends Pick<FakePage, 'close'>>(
+  identity: Identity,
+  connect: (url: string, token: string) => Promise<Page>,
+  clock: Clock = systemClock,
+): Promise<{ room: Room; page: Page; log: readonly string[]; close: () => Promise<void> }> {
   const server = await PageServer.start({ bundleUrl: '', clock });
   const { token, socket } = server.expect(identity, AbortSignal.timeout(5_000));
-  const page = await connectFakePage(server.url, token, identity);
+  const page = await connect(server.url, token);
   const log: string[] = [];
   const handle = { onClosed: () => undefined, close: async () => page.close() };
   const room = new DailyRoom({ page: handle, socket: await socket, identity, clock, log: (line) => log.push(line) });

@@ -42,8 +42,8 @@ const STOCK: readonly Persona[] = [
 
 const STOCK_REPLICAS = [DEFAULT_REPLICA_ID, 'r79e1c033f', 'rb17cf590e15'] as const;
 
-/** Any id is a replica's unless it looks like a persona's (`p` and hex, or a stock name): that mix-up is the mistake most often reported. */
-export const isReplicaId = (id: string): boolean => id !== '' && !/^(p[0-9a-f]+|pipecat.*)$/i.test(id);
+/** Any id is a replica's unless it looks like a persona's (`p` and letters or digits, or a stock name): that mix-up is the mistake most often reported. */
+export const isReplicaId = (id: string): boolean => id !== '' && !/^(p[a-z0-9]*|pipecat.*)$/i.test(id);
 
 /** Replicas and personas of the one account. Replicas are not made here: every well-formed id exists, trained. */
 export class Catalog {

@@ -1,0 +1,213 @@
+// One conversation after the other on the real stack (Redis, simulator, api, worker: processes), judged by what a user in the
+// user room hears and sees, by what the replica heard, and by what the api tells.
+import { setTimeout as pause } from 'node:timers/promises';
+import { Stack, type Listener, type Listeners } from '@tavus-fleet/testkit';
+import { chirpWalk } from '@tavus-fleet/testkit/signals';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Caller, type Conversation } from './fixtures/caller.ts';
+import { between, face, figures, judge, lastSoundAt, type Judgement } from './fixtures/judge.ts';
+import { Producer, RATE } from './fixtures/producer.ts';
+import { SimulatorView } from './fixtures/simulator-view.ts';
+import { eventually, joinRoom, startUsers, untilPictures } from './fixtures/users.ts';
+
+const TOKEN = 'user-room-token-that-nobody-may-print';
+
+let stack: Stack;
+let sim: SimulatorView;
+let users: Listeners;
+let producer: Producer;
+let caller: Caller;
+let made = 0;
+
+beforeAll(async () => {
+  stack = await Stack.start({ env: process.env }, AbortSignal.timeout(60_000));
+  sim = new SimulatorView(stack.simulator.url);
+  await sim.small();
+  users = await startUsers();
+  producer = new Producer(stack.redisUrl);
+  caller = new Caller(stack.api.url, stack.apiKey);
+});
+
+afterAll(async () => {
+  producer?.close();
+  await users?.[Symbol.asyncDispose]();
+  await stack?.close();
+});
+
+/** A live conversation with a user in its room who already sees the avatar. */
+async function meet(request: object = {}): Promise<{ conversation: Conversation; user: Listener }> {
+  made += 1;
+  const room = `meet-${made}`;
+  const user = await joinRoom(users, sim.url, room);
+  const conversation = await caller.start({ output: { room: { url: `${sim.url}/rooms/${room}`, token: TOKEN } }, ...request });
+  await conversation.untilState('live');
+  await untilPictures(user, 5);
+  return { conversation, user };
+}
+
+const walk = (ms: number, seed: number): Int16Array => chirpWalk({ rate: RATE, ms, seed });
+const fell = (conversation: Conversation, afterMs: number): Promise<unknown> =>
+  conversation.until('the end of speech', ({ type, seenAtMs }) => type === 'bot-stopped-speaking' && seenAtMs > afterMs);
+
+/** Whole, once, and nothing else: the promise to whoever listens. */
+function expectWhole(judgement: Judgement): void {
+  expect(judgement).toMatchObject({ poorShare: expect.closeTo(0, 0.5) });
+  expect(judgement.longestGapMs).toBeLessThanOrEqual(100);
+  expect(judgement.longestDuplicateMs).toBeLessThanOrEqual(100);
+  expect(judgement.poorShare).toBeLessThan(0.1);
+  expect(judgement.correlation).toBeGreaterThan(0.9);
+}
+
+describe('a conversation', () => {
+  it('lets the user hear an utterance whole and see a mouth that follows it; says so with events and metrics', async () => {
+    const { conversation, user } = await meet();
+    const restFrom = Date.now();
+    await untilPictures(user, 8);
+    const sent = walk(4_000, 11);
+    const { firstAtMs, lastAtMs } = await producer.say(conversation.id, sent, 'live');
+    await fell(conversation, lastAtMs);
+    const toMs = Date.now();
+    await untilPictures(user, 8);
+    const report = await user.report(AbortSignal.timeout(10_000));
+    const { tavusConversationId = '', metrics } = await conversation.view();
+    const inUserRoom = judge(sent, between(report, firstAtMs, toMs));
+    const atReplica = judge(sent, await sim.heard(tavusConversationId));
+    const { replicaDelayMs } = await sim.settings();
+    const speaking = face(report, firstAtMs + 700, lastAtMs);
+    const resting = face(report, restFrom, firstAtMs);
+    figures('utterance', { inUserRoom, atReplica, firstSoundMs: (inUserRoom.lagMs ?? 0) - replicaDelayMs, speaking, resting, ttfb: conversation.of('metrics').map(({ data }) => data['ttfbMs']) });
+    expectWhole(inUserRoom);
+    expectWhole(atReplica);
+    expect(speaking.mouth).toBeGreaterThan(resting.mouth + 0.2);
+    expect(resting.mouth).toBeLessThan(0.05);
+    expect(speaking.fresh).toBeGreaterThan(15);
+    expect(conversation.of('bot-started-speaking')).toHaveLength(1);
+    expect(conversation.of('bot-stopped-speaking')).toHaveLength(1);
+    expect(conversation.of('tts-started')).toHaveLength(1);
+    expect(conversation.of('metrics').map(({ data }) => data['ttfbMs'])).toEqual([expect.any(Number)]);
+    expect(metrics['startMs']).toBeGreaterThan(0);
+    await conversation.post('stop');
+    expect(await conversation.untilEnded()).toBe('stopped');
+    await user.leave(AbortSignal.timeout(5_000));
+  });
+
+  it('falls silent on an interruption, lets the next utterance be heard from its first block, and plays what was accepted before a stop', async () => {
+    const { conversation, user } = await meet();
+    const first = await producer.say(conversation.id, walk(6_000, 21), 'burst');
+    await conversation.until('speech', ({ type }) => type === 'bot-started-speaking');
+    await pause(1_000); // waits: in the middle of the utterance
+    const interruptedMs = Date.now();
+    await conversation.post('interrupt');
+    const answered = await conversation.until('interrupted', ({ type }) => type === 'interrupted', 5_000);
+    const next = walk(2_000, 22);
+    const second = await producer.say(conversation.id, next, 'burst');
+    await fell(conversation, second.lastAtMs + 1_500);
+    const secondToMs = Date.now();
+
+    const last = walk(3_000, 23);
+    const third = await producer.say(conversation.id, last, 'burst');
+    await conversation.post('stop');
+    expect(await conversation.untilEnded()).toBe('stopped');
+    const endedMs = Date.now();
+
+    const report = await user.report(AbortSignal.timeout(10_000));
+    const beforeNext = report.sampleAt(second.firstAtMs);
+    const nextHeard = judge(next, between(report, second.firstAtMs, secondToMs));
+    const silentAtMs = lastSoundAt(report, first.firstAtMs, report.heardAt(beforeNext) + Math.max(0, (nextHeard.lagMs ?? 0) - 60));
+    const lastHeard = judge(last, between(report, third.firstAtMs, endedMs));
+    figures('interruption and stop', { toSilenceMs: silentAtMs === undefined ? null : silentAtMs - interruptedMs, toEventMs: answered.seenAtMs - interruptedMs, interrupted: answered.data, next: nextHeard, last: lastHeard, stopToEndedMs: endedMs - third.lastAtMs });
+    expect(silentAtMs).toBeDefined();
+    expect((silentAtMs ?? 0) - interruptedMs).toBeLessThanOrEqual(300);
+    expectWhole(nextHeard);
+    expectWhole(lastHeard);
+    expect((await sim.state()).billing.unended).toEqual([]);
+    await user.leave(AbortSignal.timeout(5_000));
+  });
+
+  it('is silent at once and over after a cancel in the middle of speech', async () => {
+    const { conversation, user } = await meet();
+    await producer.say(conversation.id, walk(5_000, 31), 'burst');
+    await conversation.until('speech', ({ type }) => type === 'bot-started-speaking');
+    await pause(800); // waits: in the middle of the utterance
+    const canceledMs = Date.now();
+    await conversation.post('cancel');
+    expect(await conversation.untilEnded()).toBe('canceled');
+    const endedMs = Date.now();
+    const report = await user.report(AbortSignal.timeout(10_000));
+    const silentMs = (lastSoundAt(report, canceledMs - 500, endedMs + 5_000) ?? 0) - canceledMs;
+    const { state, tavusConversationId } = await conversation.view();
+    const { conversations, billing } = await sim.state();
+    figures('cancel', { toSilenceMs: silentMs, toEndedMs: endedMs - canceledMs });
+    expect(silentMs).toBeLessThanOrEqual(500);
+    expect(state).toBe('canceled');
+    expect(conversations.find(({ id }) => id === tavusConversationId)).toMatchObject({ status: 'ended', endedBy: 'api' });
+    expect(billing.unended).toEqual([]);
+    await user.leave(AbortSignal.timeout(5_000));
+  });
+
+  it('speaks by echo messages with the persona that expects them', async () => {
+    const { conversation, user } = await meet({ personaId: 'pipecat0' });
+    const sent = walk(3_000, 41);
+    const { firstAtMs, lastAtMs } = await producer.say(conversation.id, sent, 'live');
+    await fell(conversation, lastAtMs);
+    const report = await user.report(AbortSignal.timeout(10_000));
+    const heard = judge(sent, between(report, firstAtMs, Date.now()));
+    figures('echo', { heard, ttfb: conversation.of('metrics').map(({ data }) => data['ttfbMs']) });
+    expectWhole(heard);
+    await conversation.post('stop');
+    expect(await conversation.untilEnded()).toBe('stopped');
+    await user.leave(AbortSignal.timeout(5_000));
+  });
+
+  it('obeys settings and messages, names what is wrong with an entry, and goes on', async () => {
+    const { conversation, user } = await meet();
+    const { tavusConversationId = '' } = await conversation.view();
+    await producer.add(conversation.id, 'type', 'settings-update', 'json', '{"model":"phoenix-4"}');
+    expect((await conversation.until('settings', ({ type }) => type === 'settings-updated')).data['changed']).toHaveProperty('model');
+    const message = { message_type: 'conversation', event_type: 'conversation.respond', conversation_id: tavusConversationId, properties: { text: 'well met' } };
+    await producer.add(conversation.id, 'type', 'message', 'json', JSON.stringify(message));
+    await eventually('the message at the replica', async () => JSON.stringify(await sim.messages(tavusConversationId)).includes('well met'), 5_000);
+
+    const pcm = Buffer.alloc(960);
+    const bad: [string, ...(string | Buffer)[]][] = [
+      ['rate', 'type', 'tts-audio', 'rate', 'fast', 'channels', '1', 'audio', pcm],
+      ['rate', 'type', 'tts-audio', 'rate', '999999999', 'channels', '1', 'audio', pcm],
+      ['channels', 'type', 'tts-audio', 'rate', '24000', 'channels', '7', 'audio', pcm],
+      ['audio', 'type', 'tts-audio', 'rate', '24000', 'channels', '1'],
+      ['type', 'rate', '24000', 'audio', pcm],
+      ['type', 'type', 'tts-shouted'],
+      ['json', 'type', 'message', 'json', '{"half":'],
+      ['json', 'type', 'settings-update'],
+    ];
+    for (const [, ...fields] of bad) await producer.add(conversation.id, ...fields);
+    await conversation.until('the last error', () => conversation.of('error').length >= bad.length, 5_000);
+    expect(conversation.of('error').map(({ data }) => [data['field'], data['code'], data['fatal']])).toEqual(bad.map(([field]) => [field, 'malformed-frame', false]));
+
+    // Odd byte counts are no fault: the half sample is carried to the next entry of the utterance.
+    const sent = walk(1_500, 51);
+    const bytes = Buffer.from(sent.buffer);
+    const startedMs = Date.now();
+    await producer.add(conversation.id, 'type', 'tts-started');
+    for (let at = 0; at < bytes.length; at += 961) await producer.add(conversation.id, 'type', 'tts-audio', 'rate', '24000', 'channels', '1', 'audio', bytes.subarray(at, at + 961));
+    await producer.add(conversation.id, 'type', 'tts-stopped');
+    await fell(conversation, startedMs);
+    const heard = judge(sent, between(await user.report(AbortSignal.timeout(10_000)), startedMs, Date.now()));
+    figures('after malformed entries', { heard });
+    expectWhole(heard);
+    expect(conversation.of('error')).toHaveLength(bad.length);
+    await producer.add(conversation.id, 'type', 'end');
+    expect(await conversation.untilEnded()).toBe('stopped');
+    expect((await conversation.view()).counters).toMatchObject({ framesMalformed: bad.length, utterances: 1 });
+    await user.leave(AbortSignal.timeout(5_000));
+  });
+
+  it('leaves one summary line each, no bill, and no secret in any line', async () => {
+    const { billing, conversations } = await sim.state();
+    expect(billing.unended).toEqual([]);
+    expect(conversations).toHaveLength(made);
+    const lines = [...stack.workers.flatMap((worker) => worker.lines()), ...stack.api.lines()];
+    expect(lines.filter((line) => line.includes('"session ended"'))).toHaveLength(made);
+    const secrets = [stack.apiKey, TOKEN, '/rooms/meet-', 'tavus.daily.co', ...conversations.map(({ id }) => `/${id}`), 'well met'];
+    expect(lines.filter((line) => secrets.some((secret) => line.includes(secret)))).toEqual([]);
+  });
+});
