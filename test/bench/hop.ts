@@ -7,7 +7,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { startRedis } from '@tavus-fleet/testkit';
 import type { BenchOptions } from './harness/bench.ts';
 import { median, round } from './harness/quantiles.ts';
-import { nowUs } from './hop/clock.ts';
 import { nextMessage, type FromConsumer, type Round, type ToConsumer } from './hop/messages.ts';
 
 const CONVERSATIONS = [1, 50];
@@ -43,8 +42,8 @@ async function compare(url: string, conversations: number, plan: { pairs: number
   };
   const consumers = { bare: await start('bare'), worker: await start('worker') };
   const measure = async (side: Side, seconds: number): Promise<Round> => {
-    consumers[side].send({ type: 'measure', fromUs: nowUs() + WARM_SECONDS * 1e6 } satisfies ToConsumer);
-    await produce(url, prefix(side), conversations, WARM_SECONDS + seconds, options.signal);
+    consumers[side].send({ type: 'reset' } satisfies ToConsumer);
+    await produce([url, prefix(side), String(conversations), String(seconds), String(WARM_SECONDS)], options.signal);
     await pause(200, undefined, { signal: options.signal }); // the last entries are on their way
     consumers[side].send({ type: 'collect' } satisfies ToConsumer);
     const answer = (await nextMessage(consumers[side])) as FromConsumer; // our own child wrote it
@@ -90,9 +89,9 @@ async function end(child: ChildProcess): Promise<void> {
   await gone;
 }
 
-async function produce(url: string, prefix: string, conversations: number, seconds: number, signal: AbortSignal): Promise<void> {
+async function produce(args: readonly string[], signal: AbortSignal): Promise<void> {
   const file = fileURLToPath(new URL('./hop/producer.ts', import.meta.url));
-  const child = spawn(process.execPath, [file, url, prefix, String(conversations), String(seconds)], { stdio: 'inherit', signal });
+  const child = spawn(process.execPath, [file, ...args], { stdio: 'inherit', signal });
   const [code] = await once(child, 'exit');
   if (code !== 0) throw new Error(`The producer ended with ${code}.`);
 }

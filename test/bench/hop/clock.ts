@@ -8,11 +8,11 @@ export function nowUs(): number {
  * The time of sending travels in the first eight bytes of the PCM: it passes through every stage unchanged (24 kHz mono is not
  * resampled) and costs neither side anything to carry.
  */
-export function stamped(audio: Buffer): Buffer {
+export function stamp(audio: Buffer): void {
   audio.writeDoubleLE(nowUs(), 0);
-  return audio;
 }
 
+/** 0 of an entry that does not count. */
 export function stampOf(pcm: Uint8Array): number {
   return new DataView(pcm.buffer, pcm.byteOffset, 8).getFloat64(0, true);
 }

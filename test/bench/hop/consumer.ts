@@ -17,8 +17,8 @@ async function receive(message: ToConsumer): Promise<void> {
       await start(message.url, message.prefix, message.conversations, latencies);
       return send({ type: 'ready' });
     }
-    case 'measure':
-      return latencies.measure(message.fromUs);
+    case 'reset':
+      return latencies.reset();
     case 'collect':
       return send({ type: 'round', round: latencies.collect() });
     default:

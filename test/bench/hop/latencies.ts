@@ -6,19 +6,18 @@ import type { Round } from './messages.ts';
 export class Latencies {
   readonly #values = new Float64Array(1_000_000);
   #count = 0;
-  #from = Number.POSITIVE_INFINITY;
   #cpu = process.cpuUsage();
 
-  measure(fromUs: number): void {
+  /** A new round. */
+  reset(): void {
     this.#count = 0;
-    this.#from = fromUs;
     this.#cpu = process.cpuUsage();
   }
 
   arrived(pcm: Uint8Array): void {
     const now = nowUs();
     const sent = stampOf(pcm);
-    if (sent < this.#from) return;
+    if (sent === 0) return;
     this.#values[this.#count] = now - sent;
     this.#count += 1;
   }

@@ -3,8 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 /** Bench → consumer. */
 export type ToConsumer =
   | { readonly type: 'start'; readonly side: 'bare' | 'worker'; readonly url: string; readonly prefix: string; readonly conversations: number }
-  /** Entries sent from that moment on count. */
-  | { readonly type: 'measure'; readonly fromUs: number }
+  | { readonly type: 'reset' }
   | { readonly type: 'collect' };
 
 /** Consumer → bench. */

@@ -28,7 +28,7 @@ export async function startSessions(url: string, prefix: string, conversations: 
     const deps: SessionDeps = {
       workerId: 'w-hop',
       record,
-      ownership: { conversationId, epoch: 1, ownerNonce: 'bench' },
+      ownership: { conversationId, epoch: 1, nonce: 'bench' },
       records: {
         secrets: async () => ({}),
         created: async () => 'patched',
