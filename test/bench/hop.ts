@@ -9,7 +9,7 @@ import type { BenchOptions } from './harness/bench.ts';
 import { median, round } from './harness/quantiles.ts';
 import { nextMessage, type FromConsumer, type Round, type ToConsumer } from './hop/messages.ts';
 
-const CONVERSATIONS = [1, 50];
+const CONVERSATIONS = [50];
 const WARM_SECONDS = 1;
 const GOALS = { p50Ratio: 2, p99Ratio: 3 };
 const SIDES = ['bare', 'worker'] as const;

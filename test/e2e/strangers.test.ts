@@ -69,7 +69,6 @@ describe('redis-cli, HTTP by hand and a page of daily-js', () => {
     const secondToMs = Date.now();
 
     const [byEarly, byLate] = await Promise.all([early.report(AbortSignal.timeout(10_000)), late.report(AbortSignal.timeout(10_000))]);
-    const { tavusConversationId: tid = "" } = await conversation.view(); const rw = await sim.heard(tid); judge(first, rw); judge(second, rw);
     const heard = { first: judge(first, between(byEarly, firstMs, firstToMs)), second: judge(second, between(byEarly, secondMs, secondToMs)), late: judge(second, between(byLate, secondMs, secondToMs)) };
     const seen = { early: face(byEarly, firstMs, firstToMs), late: face(byLate, secondMs, secondToMs) };
     figures('strangers', { by, heard, seen, lateSawMs });

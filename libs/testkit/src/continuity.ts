@@ -12,6 +12,8 @@ export type Continuity = {
   readonly gaps: readonly Splice[];
   /** Parts that are heard again. */
   readonly duplicates: readonly Splice[];
+  /** Longest stretch of the reference that no found block covers, ms: lost and concealed in its own time, so no gap tells of it. */
+  readonly longestMissingMs: number;
   /** Where the recording began to match, against the reference: the delay. Undefined when nothing matched. */
   readonly lagMs: number | undefined;
   /** Median of the blocks' correlations. */
@@ -65,6 +67,7 @@ export function continuity(reference: Int16Array, heard: Int16Array, options: Co
     poorShare: correlations.length === 0 ? 0 : correlations.filter((one) => one < found).length / correlations.length,
     gaps: gaps.map(inMs),
     duplicates: duplicates.map(inMs),
+    longestMissingMs: ms(longestMissing(trail, reference.length, block)),
     lagMs: first && ms(first.heardAt - first.referenceAt),
     correlation: correlations.toSorted((a, b) => a - b)[correlations.length >> 1] ?? 0,
   };
@@ -118,6 +121,16 @@ function splices(
   }
   note(gaps, last.heardAt + block, reference.length - (last.referenceAt + block) - block);
   return { gaps, duplicates };
+}
+
+function longestMissing(trail: readonly Found[], length: number, block: number): number {
+  let covered = 0;
+  let longest = 0;
+  for (const { referenceAt } of [...trail, { referenceAt: length }]) {
+    longest = Math.max(longest, referenceAt - covered);
+    covered = Math.max(covered, referenceAt + block);
+  }
+  return longest;
 }
 
 // Codec noise and the faint ringing after a sound: below −50 dB of full scale.

@@ -79,6 +79,14 @@ describe('continuity', () => {
     expect(look(silence(4000)).gaps).toEqual([{ atMs: 0, ms: 4000 }]);
   });
 
+  it('finds what was lost and concealed in its own time', () => {
+    const concealed = original.map((sample, i) => (i > at(1000) && i < at(1400) ? 0 : sample));
+    expect(look(original).longestMissingMs).toBeLessThan(1);
+    expect(look(concealed)).toMatchObject({ gaps: [] });
+    expect(look(concealed).longestMissingMs).toBeCloseTo(400, -2);
+    expect(look(silence(4000)).longestMissingMs).toBe(4000);
+  });
+
   it('finds what is doubled', () => {
     const { duplicates, gaps } = look(join(original.subarray(0, at(2000)), original.subarray(at(1700))));
     expect(duplicates.map((one) => Math.round(one.ms))).toEqual([300]);

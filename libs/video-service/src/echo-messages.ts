@@ -1,7 +1,8 @@
 import { asFleetError, FleetError } from '@tavus-fleet/contracts';
-import { retry, sleep, withDeadline, type Clock } from '@tavus-fleet/lifecycle';
+import { retry, sleep, withDeadline, type Clock, type Timer } from '@tavus-fleet/lifecycle';
 import type { Room } from '@tavus-fleet/rooms';
-import { echoMessage, maxEchoBytes } from '@tavus-fleet/tavus';
+import { echoMessage } from '@tavus-fleet/tavus';
+import { EchoQueue } from './echo-queue.ts';
 import type { FrameSink, Position } from './frames.ts';
 import { msOf, OUT_RATE, type SpeechOut } from './speech-out.ts';
 
@@ -10,11 +11,8 @@ const SEND_MS = 3_000;
 const FALLBACK_MS = 3_000;
 /** Pipecat closes an utterance with a separate message of 40 ms silence and done=true. */
 const DONE_SILENCE = new Uint8Array((OUT_RATE / 25) * 2);
-/** First message of an utterance: small, so that the avatar starts early; later ones as large as the room allows. */
-const FIRST_BYTES = (OUT_RATE / 50) * 2;
-const QUEUE_MAX_SAMPLES = 30 * OUT_RATE;
-
-type Item = { pcm: Uint8Array; position: Position | undefined } | { done: true; position: Position | undefined };
+/** How often `drained` looks: an interruption may have made the rest due earlier. */
+const LOOK_MS = 100;
 
 export type EchoOptions = {
   readonly room: Room;
@@ -28,28 +26,30 @@ export type EchoOptions = {
 
 /**
  * Echo mode: `conversation.echo` messages, as fast as they are accepted (Tavus buffers and renders; documented by Pipecat as
- * wanted). One inference id per utterance, kept to its last message: switching early cut sentences. One message is in flight at a time.
+ * wanted). One inference id per utterance, kept to its last message: switching early cut sentences. One message is in flight
+ * at a time. An interruption begins a new generation: nothing of an older one is sent, tried again or reported after it.
  */
 export class EchoMessages implements SpeechOut {
   readonly #options: EchoOptions;
-  readonly #life = new AbortController();
-  #queue: Item[] = [];
-  #queuedSamples = 0;
+  readonly #queue: EchoQueue;
   #sentSamples = 0;
+  #inFlightSamples = 0;
+  #inFlightPosition: Position | undefined;
   #dueAt = 0;
   #inferenceId: string | undefined;
-  #first = true;
-  #running = Promise.resolve();
-  #busy = false;
-  #generation = 0;
-  #fallback: Disposable | undefined;
+  #running: Promise<void> | undefined;
+  /** Aborts with each interruption, and with the end. */
+  #generation = new AbortController();
+  #closed = false;
+  #fallback: Timer | undefined;
 
   constructor(options: EchoOptions) {
     this.#options = options;
+    this.#queue = new EchoQueue(options);
   }
 
   get bufferedMs(): number {
-    return msOf(this.#queuedSamples);
+    return msOf(this.#queue.samples + this.#inFlightSamples);
   }
 
   /** Sent and, by the clock, rendered by now: Tavus plays in real time and says nothing more exact. */
@@ -58,125 +58,115 @@ export class EchoMessages implements SpeechOut {
     return Math.max(0, this.#sentSamples - Math.round((aheadMs * OUT_RATE) / 1000));
   }
 
+  get acceptedSamples(): number {
+    return this.#sentSamples + this.#inFlightSamples + this.#queue.samples;
+  }
+
   get lastSoundAt(): number {
     return this.#dueAt;
   }
 
   write(pcm: Uint8Array, position: Position | undefined): boolean {
-    if (this.#life.signal.aborted || this.#queuedSamples + pcm.byteLength / 2 > QUEUE_MAX_SAMPLES) return false;
-    this.#queue.push({ pcm, position });
-    this.#queuedSamples += pcm.byteLength / 2;
+    if (this.#closed || !this.#queue.push(pcm, position)) return false;
     this.#kick();
     return true;
   }
 
   endUtterance(position: Position | undefined): void {
-    this.#queue.push({ done: true, position });
+    if (this.#closed) return;
+    this.#queue.end(position);
     this.#kick();
   }
 
-  async interrupt(signal: AbortSignal): Promise<{ droppedSamples: number; playedSamples: number }> {
-    const playedSamples = this.playedSamples;
-    const droppedSamples = this.#queuedSamples + (this.#sentSamples - playedSamples);
-    this.#generation += 1;
-    const last = this.#queue.at(-1)?.position;
-    this.#queue = [];
-    this.#queuedSamples = 0;
-    this.#inferenceId = undefined; // no `done` for the utterance that was cut
+  async interrupt(): Promise<{ droppedSamples: number; playedSamples: number }> {
+    const { playedSamples } = this;
+    const droppedSamples = this.acceptedSamples - playedSamples;
+    const behind = this.#queue.clear() ?? this.#inFlightPosition;
+    this.#generation.abort(new FleetError('shutting-down', 'Interrupted.'));
+    this.#generation = new AbortController();
     this.#fallback?.[Symbol.dispose]();
-    this.#dueAt = this.#options.clock.now();
-    await withDeadline({ signal, ms: SEND_MS, what: 'The message in flight', clock: this.#options.clock }, () => this.#running);
+    this.#inferenceId = undefined; // no `done` for the utterance that was cut
     this.#sentSamples = playedSamples;
-    if (last !== undefined) this.#options.onPlayed(last, playedSamples);
+    this.#inFlightSamples = 0;
+    this.#inFlightPosition = undefined;
+    if (this.#dueAt > 0) this.#dueAt = Math.min(this.#dueAt, this.#options.clock.now());
+    // What an interruption dropped is behind us too: a successor must not send it.
+    if (behind !== undefined) this.#options.onPlayed(behind, playedSamples);
     return { droppedSamples, playedSamples };
   }
 
   async drained(signal: AbortSignal): Promise<void> {
-    while (this.#busy) await withDeadline({ signal, ms: 60_000, what: 'Sending what waits', clock: this.#options.clock }, () => this.#running);
-    await sleep(this.#options.clock, Math.max(0, this.#dueAt - this.#options.clock.now()), signal);
+    const { clock } = this.#options;
+    while (!this.#closed) {
+      const dueInMs = this.#dueAt - clock.now();
+      if (!this.#running && dueInMs <= 0) return;
+      await sleep(clock, this.#running ? LOOK_MS : Math.min(LOOK_MS, dueInMs), signal);
+    }
   }
 
   close(): void {
-    this.#life.abort(new FleetError('shutting-down', 'The conversation is ending.'));
+    this.#closed = true;
+    this.#generation.abort(new FleetError('shutting-down', 'The conversation is ending.'));
     this.#fallback?.[Symbol.dispose]();
-    this.#queue = [];
-    this.#queuedSamples = 0;
+    this.#queue.clear();
   }
 
   #kick(): void {
-    if (this.#busy) return;
-    this.#busy = true;
-    this.#running = this.#run().finally(() => {
-      this.#busy = false;
-    });
+    this.#running ??= this.#run();
   }
 
+  /** Never rejects. Says that it is over in the same turn in which it found nothing more: what is written later starts it again. */
   async #run(): Promise<void> {
-    const generation = this.#generation;
-    for (let item = this.#queue[0]; item && generation === this.#generation && !this.#life.signal.aborted; item = this.#queue[0]) {
-      if ('done' in item) {
-        this.#queue.shift();
-        await this.#done();
-      } else if (item.pcm.byteLength === 0) {
-        this.#queue.shift();
-      } else {
-        await this.#sendAudio(generation);
-        continue;
-      }
-      if (item.position !== undefined) this.#options.onPlayed(item.position, this.#sentSamples);
+    await Promise.resolve(); // so that `#running` is set before it can be cleared
+    while (!this.#closed) {
+      const { signal } = this.#generation;
+      const next = this.#queue.next(this.#inferenceId);
+      if (!next) break;
+      if (next.kind === 'audio') await this.#audio(next, signal);
+      else if (next.kind === 'end') await this.#done(signal);
+      if (next.position !== undefined && !signal.aborted) this.#options.onPlayed(next.position, this.#sentSamples);
     }
+    this.#running = undefined;
   }
 
-  /** Sends one message with as much of the waiting audio as fits; positions of what it finishes count when it is accepted. */
-  async #sendAudio(generation: number): Promise<void> {
-    this.#inferenceId ??= crypto.randomUUID();
-    const most = this.#first ? FIRST_BYTES : Math.max(2, maxEchoBytes({ limit: this.#options.maxMessageLength, conversationId: this.#options.conversationId, inferenceId: this.#inferenceId, sampleRate: OUT_RATE }));
-    const parts: Uint8Array[] = [];
-    const positions: Position[] = [];
-    let bytes = 0;
-    for (let item = this.#queue[0]; item && !('done' in item) && bytes < most; item = this.#queue[0]) {
-      const take = item.pcm.subarray(0, Math.min(item.pcm.byteLength, most - bytes));
-      parts.push(take);
-      bytes += take.byteLength;
-      if (take.byteLength < item.pcm.byteLength) this.#queue[0] = { pcm: item.pcm.subarray(take.byteLength), position: item.position };
-      else {
-        this.#queue.shift();
-        if (item.position !== undefined) positions.push(item.position);
-      }
-    }
-    this.#queuedSamples -= bytes / 2;
-    this.#first = false;
-    if (!(await this.#send(Buffer.concat(parts), false))) return;
-    if (generation !== this.#generation) return;
-    this.#sentSamples += bytes / 2;
-    this.#dueAt = Math.max(this.#dueAt, this.#options.clock.now()) + msOf(bytes / 2);
-    const position = positions.at(-1);
-    if (position !== undefined) this.#options.onPlayed(position, this.#sentSamples);
+  async #audio(next: { pcm: Uint8Array; inferenceId: string; position: Position | undefined }, signal: AbortSignal): Promise<void> {
+    this.#inferenceId = next.inferenceId;
+    const samples = next.pcm.byteLength / 2;
+    this.#inFlightSamples = samples;
+    this.#inFlightPosition = next.position;
+    const sent = await this.#send(next.pcm, next.inferenceId, false, signal);
+    if (signal.aborted) return;
+    this.#inFlightSamples = 0;
+    this.#inFlightPosition = undefined;
+    if (!sent) return;
+    const { clock } = this.#options;
+    this.#sentSamples += samples;
+    this.#dueAt = Math.max(this.#dueAt, clock.now()) + msOf(samples);
     this.#fallback?.[Symbol.dispose]();
-    this.#fallback = this.#options.clock.after(FALLBACK_MS, () => this.endUtterance(undefined));
+    this.#fallback = clock.after(FALLBACK_MS, () => this.endUtterance(undefined));
   }
 
-  async #done(): Promise<void> {
-    if (this.#inferenceId === undefined) return;
+  async #done(signal: AbortSignal): Promise<void> {
+    const inferenceId = this.#inferenceId;
+    if (inferenceId === undefined) return;
     this.#fallback?.[Symbol.dispose]();
-    await this.#send(DONE_SILENCE, true);
-    this.#inferenceId = undefined;
-    this.#first = true;
+    await this.#send(DONE_SILENCE, inferenceId, true, signal);
+    if (!signal.aborted) this.#inferenceId = undefined;
   }
 
-  async #send(pcm: Uint8Array, done: boolean): Promise<boolean> {
+  async #send(pcm: Uint8Array, inferenceId: string, done: boolean, signal: AbortSignal): Promise<boolean> {
     const { conversationId, room, clock, sink } = this.#options;
-    const message = echoMessage({ conversationId, inferenceId: this.#inferenceId ?? '', audio: pcm, sampleRate: OUT_RATE, done });
+    const message = echoMessage({ conversationId, inferenceId, audio: pcm, sampleRate: OUT_RATE, done });
     try {
-      await retry({ attempts: 3, firstMs: 50, maxMs: 500 }, { signal: this.#life.signal, clock }, () =>
-        withDeadline({ signal: this.#life.signal, ms: SEND_MS, what: 'Sending speech', clock }, (own) => room.send(message, own)),
+      await retry({ attempts: 3, firstMs: 50, maxMs: 500 }, { signal, clock }, () =>
+        withDeadline({ signal, ms: SEND_MS, what: 'Sending speech', clock }, (own) => room.send(message, own)),
       );
       return true;
     } catch (thrown) {
-      if (this.#life.signal.aborted) return false;
+      if (signal.aborted) return false;
       const error = asFleetError(thrown);
       sink.push({ type: 'error', code: error.code, fatal: false, message: error.message });
-      sink.push({ type: 'frames-dropped', count: 1, ms: msOf(pcm.byteLength / 2), why: 'refused' });
+      if (!done) sink.push({ type: 'frames-dropped', count: 1, ms: msOf(pcm.byteLength / 2), why: 'refused' });
       return false;
     }
   }

@@ -22,6 +22,7 @@ export class ReplicaWatch {
   #personaName: string | undefined;
   #replica: Participant | undefined;
   #returning: Timer | undefined;
+  #closed = false;
 
   constructor(room: Room, sink: FrameSink, clock: Clock, options: { video: boolean }) {
     this.#room = room;
@@ -65,12 +66,14 @@ export class ReplicaWatch {
     }
   }
 
+  /** May be called twice. A name that comes later changes nothing any more. */
   close(): void {
+    this.#closed = true;
     this.#returning?.[Symbol.dispose]();
   }
 
   #choose(): void {
-    if (this.#replica) return;
+    if (this.#replica || this.#closed) return;
     const replica = findReplica(this.#participants.values(), this.#personaName);
     if (!replica) return;
     this.#replica = replica;

@@ -1,15 +1,15 @@
 import { asFleetError, FleetError, type EndReason, type SettingsDelta } from '@tavus-fleet/contracts';
 import { Latch, retry, withDeadline, type Clock } from '@tavus-fleet/lifecycle';
 import type { Room, RoomEvent } from '@tavus-fleet/rooms';
-import { interruptMessage } from '@tavus-fleet/tavus';
+import { interruptMessage, SpeakingEvents } from '@tavus-fleet/tavus';
 import type { ConversationApi } from './conversation-api.ts';
 import { EchoMessages } from './echo-messages.ts';
-import type { FrameIn, FrameSink } from './frames.ts';
+import type { FrameIn, FrameSink, Position } from './frames.ts';
 import { ReplicaWatch } from './replica-watch.ts';
 import { TavusVideoSettings } from './settings.ts';
 import { Speaking } from './speaking.ts';
 import { Speech } from './speech.ts';
-import { untilQuiet } from './stop.ts';
+import { untilQuiet, type Voice } from './stop.ts';
 import { StreamTrack } from './stream-track.ts';
 import { TtfbMeter } from './ttfb.ts';
 
@@ -18,6 +18,8 @@ const BOT_NAME = 'Pipecat';
 const JOIN_MS = 10_000;
 const MESSAGE_MS = 3_000;
 const LEAVE_MS = 3_000;
+/** Beyond what waits to be played: the replica's own delay, and its last words. */
+const DRAIN_SPARE_MS = 8_000;
 
 export type TavusVideoServiceOptions = {
   readonly api: ConversationApi;
@@ -38,14 +40,14 @@ export class TavusVideoService {
   readonly #settings: TavusVideoSettings;
   readonly #replica: ReplicaWatch;
   readonly #speaking = new Speaking();
+  readonly #tavusSays = new SpeakingEvents();
   readonly #ttfb = new TtfbMeter();
   readonly #over = new Latch<{ reason: EndReason; error: FleetError }>();
   readonly #life = new AbortController();
   readonly #unsubscribe: () => void;
   #speech: Speech | undefined;
-  #conversationId: string | undefined;
   #creating: ReturnType<ConversationApi['create']> | undefined;
-  #joining: { url: string; token?: string } | undefined;
+  #starting: Promise<void> | undefined;
   #ended: Promise<void> | undefined;
 
   constructor(options: TavusVideoServiceOptions) {
@@ -70,30 +72,33 @@ export class TavusVideoService {
     return true;
   }
 
-  /** Creates the Tavus conversation. On failure nothing is left behind. */
+  /** Creates the Tavus conversation; asking again is asking once. On failure nothing is left behind. */
   async setup(signal: AbortSignal): Promise<{ conversationId: string; conversationUrl: string }> {
     this.#life.signal.throwIfAborted();
-    this.#creating = this.#options.api.create(signal);
-    const created = await this.#creating;
-    this.#conversationId = created.conversationId;
-    this.#joining = { url: created.conversationUrl, ...(created.meetingToken === undefined ? {} : { token: created.meetingToken }) };
-    return created;
+    this.#creating ??= this.#options.api.create(signal);
+    return await this.#creating;
   }
 
-  /** Joins, publishes, finds the replica; resolves when its first picture arrived. The caller bounds how long. */
-  async start(signal: AbortSignal): Promise<void> {
-    const { room, api, mode, sink } = this.#options;
-    if (!this.#joining || this.#conversationId === undefined) throw new FleetError('internal', 'start() needs a setup() that succeeded.');
-    const { joining, id } = { joining: this.#joining, id: this.#conversationId };
+  /** Joins, publishes, finds the replica; resolves when its first picture arrived. The caller bounds how long. Asking again is asking once. */
+  start(signal: AbortSignal): Promise<void> {
+    this.#starting ??= this.#start(AbortSignal.any([signal, this.#life.signal]));
+    return this.#starting;
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { room, api, sink, clock } = this.#options;
+    if (!this.#creating) throw new FleetError('internal', 'start() needs a setup().');
+    const { conversationId, conversationUrl: url, meetingToken } = await this.#creating;
     void this.#nameReplica(api, signal);
-    const joined = await retry({ attempts: 3, firstMs: 200, maxMs: 1_000 }, { signal, clock: this.#options.clock }, () =>
-      withDeadline({ signal, ms: JOIN_MS, what: 'Joining the Tavus room', code: 'room-join-failed' }, (own) => room.join({ ...joining, userName: BOT_NAME }, own)),
+    const token = meetingToken === undefined ? {} : { token: meetingToken };
+    const joined = await retry({ attempts: 3, firstMs: 200, maxMs: 1_000 }, { signal, clock }, () =>
+      withDeadline({ signal, ms: JOIN_MS, what: 'Joining the Tavus room', code: 'room-join-failed', clock }, (own) => room.join({ url, ...token, userName: BOT_NAME }, own)),
     );
     sink.push({ type: 'joined', participantId: joined.participantId });
-    if (mode === 'stream') await room.publishStream(signal);
-    const played = (position: string, samples: number): void => sink.played(position, samples);
-    const out = mode === 'stream' ? new StreamTrack(room, this.#options.clock, played) : new EchoMessages({ room, clock: this.#options.clock, conversationId: id, maxMessageLength: joined.maxMessageLength, onPlayed: played, sink });
-    this.#speech = new Speech(out, sink, room, this.#options.clock, (own) => room.send(interruptMessage(id), own));
+    if (this.#options.mode === 'stream') await room.publishStream(signal);
+    signal.throwIfAborted(); // what is made from here on is closed by #leaveAndEnd, which may have passed meanwhile
+    this.#speech = this.#makeSpeech(conversationId, joined.maxMessageLength);
     this.#replica.present(joined.participants);
     await abortable(this.#replica.arrived, signal);
   }
@@ -101,7 +106,10 @@ export class TavusVideoService {
   /** Takes one frame, in order; interruptions and settings act at once. After stop or cancel frames are dropped and counted. */
   processFrame(frame: FrameIn): void {
     const speech = this.#speech;
-    if (!speech || this.#life.signal.aborted) return this.#options.sink.push({ type: 'frames-dropped', count: 1, ms: 0, why: 'after-end' });
+    if (!speech || this.#life.signal.aborted) {
+      const why = this.#life.signal.aborted ? 'after-end' : 'refused'; // nothing plays yet: whoever feeds us waits for start()
+      return this.#options.sink.push({ type: 'frames-dropped', count: 1, ms: durationMs(frame), why });
+    }
     switch (frame.type) {
       case 'tts-started':
         this.#ttfb.start(this.#options.clock.now());
@@ -128,17 +136,27 @@ export class TavusVideoService {
     }
   }
 
-  /** Everything accepted is heard (bounded by what is waiting), then leave, then end. */
-  async stop(signal: AbortSignal): Promise<void> {
+  /** Everything accepted is heard (bounded by what is waiting; `cut` ends that at once), then leave, then end. */
+  async stop(signal: AbortSignal, cut: AbortSignal = signal): Promise<void> {
     const speech = this.#speech;
     if (speech && !this.#ended && !this.#over.isSet) {
-      const boundMs = speech.bufferedMs + 8_000;
-      const draining = withDeadline({ signal, ms: boundMs, what: 'Draining', clock: this.#options.clock }, async (own) => {
+      const { clock } = this.#options;
+      const speaking = this.#speaking;
+      const voice: Voice = {
+        get lastSoundAt() {
+          return speech.lastSoundAt;
+        },
+        get speaking() {
+          return speaking.now;
+        },
+      };
+      const over = AbortSignal.any([signal, cut, this.#life.signal]);
+      const draining = withDeadline({ signal: over, ms: speech.bufferedMs + DRAIN_SPARE_MS, what: 'Draining', clock }, async (own) => {
         await speech.drained(own);
-        await untilQuiet(speech, this.#options.clock, own);
+        await untilQuiet(voice, clock, own);
       });
       await draining.catch((error: unknown) => {
-        if (!signal.aborted) this.#warn(error);
+        if (!over.aborted) this.#warn(error);
       });
     }
     await this.#end(signal);
@@ -153,14 +171,21 @@ export class TavusVideoService {
   async abandon(): Promise<void> {
     this.#ended ??= Promise.resolve();
     this.#life.abort(new FleetError('lease-lost', 'Another owner holds the conversation.'));
-    this.#speech?.close();
-    this.#unsubscribe();
-    this.#replica.close();
+    this.#release();
   }
 
-  /** Leaves and ends what is still open; then nothing of the service runs. May be called twice. */
+  /** Leaves and ends what is still open; then nothing of the service runs. May be called twice. Rejects only when it had to end and could not. */
   async cleanup(signal: AbortSignal): Promise<void> {
-    await this.#end(signal);
+    try {
+      // Whoever asked for the end before was told how it went.
+      await (this.#ended?.catch(() => undefined) ?? this.#end(signal));
+    } finally {
+      this.#release();
+    }
+  }
+
+  #release(): void {
+    this.#speech?.close();
     this.#unsubscribe();
     this.#replica.close();
   }
@@ -196,20 +221,45 @@ export class TavusVideoService {
     }
   }
 
+  #makeSpeech(conversationId: string, maxMessageLength: number): Speech {
+    const { room, sink, clock, mode } = this.#options;
+    const onPlayed = (position: Position, samples: number): void => sink.played(position, samples);
+    const out = mode === 'stream' ? new StreamTrack(room, clock, onPlayed) : new EchoMessages({ room, clock, conversationId, maxMessageLength, onPlayed, sink });
+    return new Speech(out, sink, room, clock, (own) => room.send(interruptMessage(conversationId), own));
+  }
+
   #onRoom(event: RoomEvent): void {
+    const replica = this.#replica.replica;
     this.#replica.handle(event);
     if (event.type === 'speech') this.#heard('audio', event.speaking, event.at);
-    else if (event.type === 'message' && event.room === 'tavus') this.#options.sink.push({ type: 'message', fromId: event.fromId, message: event.data });
+    else if (event.type === 'message' && event.room === 'tavus') this.#message(event);
+    else if (event.type === 'participant-left' && event.room === 'tavus' && event.participant.id === replica?.id) this.#replicaGone();
     else if (event.type === 'lost' && event.room === 'tavus') this.#over.set({ reason: 'tavus-ended', error: new FleetError(event.code, event.reason) });
     else if (event.type === 'closed' && event.code !== 'asked') this.#over.set({ reason: 'internal', error: new FleetError(event.code, event.reason) });
   }
 
+  /** Every message goes to the backend; Tavus' word on who speaks is also ours. */
+  #message({ fromId, data }: Extract<RoomEvent, { type: 'message' }>): void {
+    const now = this.#options.clock.now();
+    const said = this.#tavusSays.accept(data, now);
+    if (said?.kind === 'replica-started') this.#heard('tavus', true, now);
+    else if (said?.kind === 'replica-stopped') this.#heard('tavus', false, now);
+    this.#options.sink.push({ type: 'message', fromId, message: data });
+  }
+
   #heard(source: 'tavus' | 'audio', speaking: boolean, at: number): void {
-    this.#speech?.heard(speaking);
-    if (!this.#speaking.hint(source, speaking)) return;
-    this.#options.sink.push({ type: speaking ? 'bot-started-speaking' : 'bot-stopped-speaking', source });
-    const ttfbMs = speaking ? this.#ttfb.heard(at) : undefined;
+    this.#speech?.heard(source, speaking);
+    const changed = this.#speaking.hint(source, speaking);
+    if (changed) this.#options.sink.push({ type: speaking ? 'bot-started-speaking' : 'bot-stopped-speaking', source });
+    // Tavus says each utterance's start, also when the stop before it was lost on the way.
+    const begins = speaking && (changed || source === 'tavus');
+    const ttfbMs = begins ? this.#ttfb.heard(at) : undefined;
     if (ttfbMs !== undefined) this.#options.sink.push({ type: 'metrics', data: { ttfbMs, processor: 'TavusVideoService', model: this.#settings.model ?? '' } });
+  }
+
+  #replicaGone(): void {
+    this.#speech?.replicaGone();
+    if (this.#speaking.gone()) this.#options.sink.push({ type: 'bot-stopped-speaking', source: 'audio' });
   }
 
   #warn(thrown: unknown): void {
@@ -218,10 +268,15 @@ export class TavusVideoService {
   }
 }
 
+function durationMs(frame: FrameIn): number {
+  return frame.type === 'tts-audio' ? (frame.audio.byteLength * 1000) / (2 * frame.channels * frame.rate) : 0;
+}
+
 function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    promise.then(resolve, reject);
+    const stop = (): void => reject(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
   });
 }

@@ -1,7 +1,7 @@
 /** Whether the avatar is heard. One owner of that fact, so that a start is said once and a stop only after a start. */
 export class Speaking {
   #source: 'tavus' | 'audio' | undefined;
-  #says: boolean = false;
+  #says = false;
 
   get now(): boolean {
     return this.#says;
@@ -14,6 +14,16 @@ export class Speaking {
   hint(source: 'tavus' | 'audio', speaking: boolean): boolean {
     if (source === 'audio' && this.#source === 'tavus') return false;
     this.#source = source;
+    return this.#set(speaking);
+  }
+
+  /** The replica left: it is silent, whoever said that it spoke; its successor's first hint decides again. Answers whether the state changed. */
+  gone(): boolean {
+    this.#source = undefined;
+    return this.#set(false);
+  }
+
+  #set(speaking: boolean): boolean {
     if (this.#says === speaking) return false;
     this.#says = speaking;
     return true;

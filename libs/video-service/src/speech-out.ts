@@ -19,6 +19,8 @@ export interface SpeechOut {
   readonly lastSoundAt: number;
   /** Samples played since the start, for "how much of this utterance was heard". */
   readonly playedSamples: number;
+  /** Samples that are played or will be, since the start: where the next utterance begins. */
+  readonly acceptedSamples: number;
   /** Drops what is not played, at once; then resolves with the samples dropped. Until then `write` queues for afterwards. */
   interrupt(signal: AbortSignal): Promise<{ droppedSamples: number; playedSamples: number }>;
   /** Resolves when all that was accepted is played (echo mode: sent and due). */

@@ -1,4 +1,5 @@
 import { UtteranceNormalizer } from '@tavus-fleet/audio';
+import { asFleetError } from '@tavus-fleet/contracts';
 import { withDeadline, type Clock } from '@tavus-fleet/lifecycle';
 import type { Room } from '@tavus-fleet/rooms';
 import type { FrameIn, FrameSink, Position } from './frames.ts';
@@ -10,6 +11,8 @@ const INTERRUPT_DEADLINE_MS = 2_000;
 const HOLD_MAX_FRAMES = 2_000;
 
 type SpeechFrame = Extract<FrameIn, { type: 'tts-started' | 'tts-audio' | 'tts-stopped' }>;
+/** `mark`: a frame without sound; only its position matters, and that it keeps its place. */
+type Held = SpeechFrame | { readonly type: 'mark'; readonly position?: Position };
 
 /**
  * One conversation's speech on its way out: utterances, normalised to one format, handed to the mode's SpeechOut; and
@@ -27,8 +30,9 @@ export class Speech {
   #context: string | undefined;
   #utteranceStart = 0;
   #utteranceWritten = 0;
-  #held: SpeechFrame[] | undefined;
+  #held: Held[] | undefined;
   #interrupting: Promise<void> = Promise.resolve();
+  #closed = false;
 
   constructor(out: SpeechOut, sink: FrameSink, room: Room, clock: Clock, tellReplica: (signal: AbortSignal) => Promise<void>) {
     this.#out = out;
@@ -47,97 +51,115 @@ export class Speech {
     return this.#out.lastSoundAt;
   }
 
-  get replicaSpeaking(): boolean {
-    return this.#guard.speaking;
-  }
-
   /** Received audio or Tavus' events say that the avatar speaks or not. */
-  heard(speaking: boolean): void {
-    this.#guard.heard(speaking);
+  heard(source: 'tavus' | 'audio', speaking: boolean): void {
+    this.#guard.heard(source, speaking);
   }
 
-  process(frame: SpeechFrame): void {
+  /** The replica left: what was said of its speaking holds no more. */
+  replicaGone(): void {
+    this.#guard.gone();
+  }
+
+  process(frame: Held): void {
+    if (this.#closed) return;
     if (this.#held) {
       if (this.#held.length >= HOLD_MAX_FRAMES) this.#drop(1, 0, 'overflow');
       else this.#held.push(frame);
-      return;
-    }
-    if (frame.type === 'tts-started') {
-      this.#begin(frame.context);
-      this.mark(frame.position);
-    } else if (frame.type === 'tts-audio') {
-      if (!this.#open) this.#begin(frame.context);
-      this.#write(this.#normalizer.push(frame), frame.position);
     } else {
-      this.#finish(frame.position, frame.context ?? this.#context);
+      this.#now(frame);
     }
   }
 
   /** A frame without sound has been dealt with; its position counts once all before it is played. */
   mark(position: Position | undefined): void {
-    if (position !== undefined) this.#out.write(new Uint8Array(0), position);
+    if (position !== undefined) this.process({ type: 'mark', position });
   }
 
-  /** Interruptions queue up one behind the other; speech that comes meanwhile is held and follows the last of them. */
+  /** Interruptions queue up one behind the other; speech that comes meanwhile is held and follows the last of them. Never rejects. */
   interrupt(signal: AbortSignal): Promise<void> {
+    if (this.#closed) return Promise.resolve();
     this.#guard.mute();
-    this.#held = [];
+    const overtaken = this.#held?.length ?? 0;
+    if (overtaken > 0) this.#drop(overtaken, 0, 'interrupted');
+    // Taken here and not when its turn comes: by then a later interruption may have put its own in place.
+    const mine: Held[] = [];
+    this.#held = mine;
     this.#normalizer.reset();
-    const { playedSamples: playedBefore } = this.#out;
-    const wasOpen = { start: this.#utteranceStart, written: this.#utteranceWritten };
+    const utterance = { start: this.#utteranceStart, written: this.#utteranceWritten, playedBefore: this.#out.playedSamples };
     this.#open = false;
-    this.#interrupting = this.#interrupting.then(() => this.#interrupt(wasOpen, playedBefore, signal));
+    this.#utteranceWritten = 0;
+    this.#interrupting = this.#interrupting.then(() => this.#interrupt(utterance, mine, signal));
     return this.#interrupting;
   }
 
-  async #interrupt(utterance: { start: number; written: number }, playedBefore: number, signal: AbortSignal): Promise<void> {
-    const mine = this.#held;
-    try {
-      const dropping = this.#out.interrupt(signal);
-      const telling = withDeadline({ signal, ms: INTERRUPT_DEADLINE_MS, what: 'Telling the replica to stop', clock: this.#clock }, (own) => this.#tellReplica(own));
-      const [dropped] = await Promise.all([dropping, telling.catch((error: unknown) => this.#failed(error))]);
-      const playedMs = msOf(Math.max(0, Math.min(Math.max(dropped.playedSamples, playedBefore) - utterance.start, utterance.written)));
-      this.#sink.push({ type: 'interrupted', playedMs, droppedMs: msOf(dropped.droppedSamples) });
-      await this.#guard.unmuteWhenQuiet(signal);
-    } catch (error) {
+  async #interrupt(utterance: { start: number; written: number; playedBefore: number }, mine: Held[], signal: AbortSignal): Promise<void> {
+    const report = (error: unknown): undefined => {
       if (!signal.aborted) this.#failed(error);
-    } finally {
-      this.#utteranceWritten = 0;
-      // A later interruption has put its own hold in place: ours, and what it held, was dropped by it.
-      if (this.#held === mine) {
-        this.#held = undefined;
-        for (const frame of mine ?? []) this.process(frame);
-      }
+    };
+    const dropping = this.#out.interrupt(signal).catch(report);
+    const telling = withDeadline({ signal, ms: INTERRUPT_DEADLINE_MS, what: 'Telling the replica to stop', clock: this.#clock }, (own) => this.#tellReplica(own)).catch(report);
+    const [dropped] = await Promise.all([dropping, telling]);
+    if (!signal.aborted) {
+      const played = Math.max(dropped?.playedSamples ?? 0, utterance.playedBefore) - utterance.start;
+      this.#sink.push({ type: 'interrupted', playedMs: msOf(Math.max(0, Math.min(played, utterance.written))), droppedMs: msOf(dropped?.droppedSamples ?? 0) });
     }
+    await this.#guard.unmuteWhenQuiet(signal).catch(report);
+    // Who is told that something was played may feed more at once: that goes behind what is still held.
+    for (let frame = mine.shift(); frame && this.#held === mine; frame = mine.shift()) this.#now(frame);
+    // A later interruption has put its own hold in place: ours, and what it held, was dropped by it.
+    if (this.#held === mine) this.#held = undefined;
   }
 
   /** Everything accepted is in the replica's ears. */
   async drained(signal: AbortSignal): Promise<void> {
-    await this.#interrupting;
+    while (this.#held) await this.#interrupting;
     if (this.#open) this.#finish(undefined, this.#context);
     await this.#out.drained(signal);
   }
 
   close(): void {
+    this.#closed = true;
     this.#held = undefined;
     this.#out.close();
+  }
+
+  #now(frame: Held): void {
+    switch (frame.type) {
+      case 'tts-started':
+        this.#begin(frame.context);
+        return this.#mark(frame.position);
+      case 'tts-audio':
+        if (!this.#open) this.#begin(frame.context);
+        return this.#write(this.#normalizer.push(frame), frame.position);
+      case 'tts-stopped':
+        return this.#finish(frame.position, frame.context ?? this.#context);
+      case 'mark':
+        return this.#mark(frame.position);
+      default:
+        return frame satisfies never;
+    }
   }
 
   #begin(context: string | undefined): void {
     if (this.#open) this.#finish(undefined, this.#context);
     this.#open = true;
     this.#context = context;
-    this.#utteranceStart = this.#out.playedSamples + Math.round((this.#out.bufferedMs * OUT_RATE) / 1000);
+    this.#utteranceStart = this.#out.acceptedSamples;
     this.#utteranceWritten = 0;
     this.#sink.push({ type: 'tts-started', ...(context === undefined ? {} : { context }) });
   }
 
   #finish(position: Position | undefined, context: string | undefined): void {
-    if (this.#open) this.#write(this.#normalizer.end(), undefined);
+    const wasOpen = this.#open;
+    this.#open = false; // before anything is told: who is told may feed the next utterance at once
+    if (wasOpen) this.#write(this.#normalizer.end(), undefined);
+    if (wasOpen) this.#sink.push({ type: 'tts-stopped', ...(context === undefined ? {} : { context }) });
     this.#out.endUtterance(position);
-    if (!this.#open) return;
-    this.#open = false;
-    this.#sink.push({ type: 'tts-stopped', ...(context === undefined ? {} : { context }) });
+  }
+
+  #mark(position: Position | undefined): void {
+    if (position !== undefined) this.#out.write(new Uint8Array(0), position);
   }
 
   #write(pcm: Uint8Array, position: Position | undefined): void {
@@ -146,12 +168,12 @@ export class Speech {
     else this.#drop(1, msOf(samples), 'overflow');
   }
 
-  #drop(count: number, ms: number, why: 'overflow'): void {
+  #drop(count: number, ms: number, why: 'overflow' | 'interrupted'): void {
     this.#sink.push({ type: 'frames-dropped', count, ms, why });
   }
 
-  #failed(error: unknown): void {
-    const message = error instanceof Error ? error.message : 'The interruption did not reach the replica.';
-    this.#sink.push({ type: 'error', code: 'message-refused', fatal: false, message });
+  #failed(thrown: unknown): void {
+    const error = asFleetError(thrown);
+    this.#sink.push({ type: 'error', code: error.code, fatal: false, message: error.message });
   }
 }

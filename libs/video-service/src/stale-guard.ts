@@ -1,20 +1,26 @@
-import { withDeadline, type Clock } from '@tavus-fleet/lifecycle';
+import { sleep, type Clock, type Timer } from '@tavus-fleet/lifecycle';
 import type { Room } from '@tavus-fleet/rooms';
 
 // After `conversation.interrupt` Tavus may still play what it had rendered. Longer than this nobody should wait in silence:
 // if the replica did not fall silent by then it does not obey interrupts in this mode (not documented for the track `stream`).
 const STALE_MS = 500;
+// Tavus' word that the replica stopped overtakes its last sound, which still waits in the jitter buffer (our choice).
+const TAIL_MS = 150;
 
 /**
  * Keeps stale avatar audio from the user room after an interruption: muted at once, heard again when the replica has fallen
- * silent (its own event, or received audio) or after STALE_MS. New speech is held meanwhile by the service, so that nothing
- * of it can be lost in the muted time.
+ * silent or after STALE_MS. Silent means: nothing is received and Tavus does not say that it speaks; or Tavus said that it
+ * stopped, TAIL_MS ago (codec noise can pass for speech). New speech is held meanwhile, so that nothing of it is lost in the muted time.
  */
 export class StaleGuard {
   readonly #room: Room;
   readonly #clock: Clock;
-  #speaking = false;
-  #quiet: (() => void) | undefined;
+  #audio = false;
+  #tavus: boolean | undefined;
+  #tail: Timer | undefined;
+  /** Interruptions under way: only the last of them lets the user room hear again. */
+  #muted = 0;
+  #wait: AbortController | undefined;
 
   constructor(room: Room, clock: Clock) {
     this.#room = room;
@@ -22,29 +28,48 @@ export class StaleGuard {
   }
 
   get speaking(): boolean {
-    return this.#speaking;
+    return this.#audio || this.#tavus === true;
   }
 
-  /** Told of every change in what is received. */
-  heard(speaking: boolean): void {
-    this.#speaking = speaking;
-    if (!speaking) this.#quiet?.();
+  /** Told of every change in what is received, and of every word of Tavus. */
+  heard(source: 'tavus' | 'audio', speaking: boolean): void {
+    if (source === 'audio') this.#audio = speaking;
+    else this.#tavus = speaking;
+    if (!this.speaking) return this.#quiet();
+    if (source === 'tavus' && !speaking && this.#wait) this.#tail ??= this.#clock.after(TAIL_MS, () => this.#quiet());
   }
 
+  /** The replica left. */
+  gone(): void {
+    this.#audio = false;
+    this.#tavus = undefined;
+    this.#quiet();
+  }
+
+  /** Each call is followed by one of `unmuteWhenQuiet`. */
   mute(): void {
-    if (this.#speaking) this.#room.muteUserRoom(true);
+    this.#muted += 1;
+    if (this.speaking) this.#room.muteUserRoom(true);
   }
 
-  /** Waits until what was muted is over, then lets the user room hear again. */
+  /** Waits until what was muted is over, then lets the user room hear again unless a later interruption is under way. Rejects only when aborted. */
   async unmuteWhenQuiet(signal: AbortSignal): Promise<void> {
+    const wait = new AbortController();
+    this.#wait = wait;
     try {
-      if (!this.#speaking) return;
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#quiet = resolve;
-      await withDeadline({ signal, ms: STALE_MS, what: 'The replica falling silent', clock: this.#clock }, () => promise).catch(() => undefined); // the deadline is the normal other way out
+      if (this.speaking) await sleep(this.#clock, STALE_MS, AbortSignal.any([signal, wait.signal]));
+    } catch (error) {
+      if (!wait.signal.aborted) throw error;
     } finally {
-      this.#quiet = undefined;
-      this.#room.muteUserRoom(false);
+      this.#wait = undefined;
+      this.#tail?.[Symbol.dispose]();
+      this.#tail = undefined;
+      this.#muted -= 1;
+      if (this.#muted === 0) this.#room.muteUserRoom(false);
     }
+  }
+
+  #quiet(): void {
+    this.#wait?.abort();
   }
 }

@@ -6,10 +6,12 @@ import { msOf, OUT_RATE, type SpeechOut } from './speech-out.ts';
 
 // The page's ring holds 10 s; half of it keeps the track fed over any pause of ours and little is thrown away by an interruption.
 const FEED_AHEAD_SAMPLES = 5 * OUT_RATE;
+// One frame may hold more than the page's ring takes at once: it is handed over in slices.
+const SLICE_SAMPLES = OUT_RATE;
 // Callers watch bufferedMs and stop long before; a caller that does not is refused here instead of filling our memory.
 const QUEUE_MAX_SAMPLES = 30 * OUT_RATE;
 
-type Waiting = { pcm: Uint8Array; position: Position | undefined };
+type Waiting = { readonly pcm: Uint8Array; readonly position: Position | undefined };
 
 /**
  * Stream mode: PCM into the custom track `stream`, which plays it in real time. What the page has not taken yet waits here;
@@ -21,12 +23,12 @@ export class StreamTrack implements SpeechOut {
   readonly #onPlayed: (position: Position, samples: number) => void;
   readonly #playout = new Playout();
   readonly #unsubscribe: () => void;
+  readonly #drainWaiters = new Set<() => void>();
   #queue: Waiting[] = [];
   #queuedSamples = 0;
   #flushing = false;
   #closed = false;
   #lastSoundAt = 0;
-  #drainWaiters: (() => void)[] = [];
 
   constructor(room: Room, clock: Clock, onPlayed: (position: Position, samples: number) => void) {
     this.#room = room;
@@ -49,12 +51,18 @@ export class StreamTrack implements SpeechOut {
     return this.#playout.played;
   }
 
+  get acceptedSamples(): number {
+    return this.#playout.written + this.#queuedSamples;
+  }
+
   write(pcm: Uint8Array, position: Position | undefined): boolean {
     if (this.#closed) return false;
-    if (this.#queue.length === 0 && this.#give(pcm, position)) return true;
-    if (this.#queuedSamples + pcm.byteLength / 2 > QUEUE_MAX_SAMPLES) return false;
+    const samples = pcm.byteLength / 2;
+    // A single frame is taken whatever its length: refusing it would only drop what fits as soon as it is its turn.
+    if (this.#queuedSamples > 0 && this.#queuedSamples + samples > QUEUE_MAX_SAMPLES) return false;
     this.#queue.push({ pcm, position });
-    this.#queuedSamples += pcm.byteLength / 2;
+    this.#queuedSamples += samples;
+    this.#feed();
     return true;
   }
 
@@ -64,16 +72,18 @@ export class StreamTrack implements SpeechOut {
 
   async interrupt(signal: AbortSignal): Promise<{ droppedSamples: number; playedSamples: number }> {
     const queued = this.#queuedSamples;
+    const lastQueued = this.#queue.findLast((waiting) => waiting.position !== undefined)?.position;
     this.#queue = [];
     this.#queuedSamples = 0;
     this.#flushing = true;
     try {
       const { playedSamples } = await this.#room.flush(signal);
       if (playedSamples > this.#playout.played) this.#lastSoundAt = this.#clock.now();
-      this.#playout.advance(playedSamples);
+      const heard = this.#playout.advance(playedSamples);
       const dropped = this.#playout.drop();
       // What an interruption dropped is behind us too: a successor must not play it.
-      if (dropped.position !== undefined) this.#onPlayed(dropped.position, this.#playout.played);
+      const behind = lastQueued ?? dropped.position ?? heard;
+      if (behind !== undefined && !this.#closed) this.#onPlayed(behind, this.#playout.played);
       return { droppedSamples: dropped.samples + queued, playedSamples: this.#playout.played };
     } finally {
       this.#flushing = false;
@@ -85,8 +95,17 @@ export class StreamTrack implements SpeechOut {
   drained(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-      this.#drainWaiters.push(resolve);
+      const done = (): void => {
+        signal.removeEventListener('abort', stop);
+        this.#drainWaiters.delete(done);
+        resolve();
+      };
+      const stop = (): void => {
+        this.#drainWaiters.delete(done);
+        reject(signal.reason);
+      };
+      signal.addEventListener('abort', stop, { once: true });
+      this.#drainWaiters.add(done);
       this.#settle();
     });
   }
@@ -96,7 +115,7 @@ export class StreamTrack implements SpeechOut {
     this.#queue = [];
     this.#queuedSamples = 0;
     this.#unsubscribe();
-    for (const resolve of this.#drainWaiters.splice(0)) resolve();
+    for (const done of this.#drainWaiters) done();
   }
 
   #advance(samples: number): void {
@@ -107,29 +126,30 @@ export class StreamTrack implements SpeechOut {
     this.#settle();
   }
 
+  /** Hands over what the page may take: it is never further ahead than FEED_AHEAD_SAMPLES plus one slice. */
   #feed(): void {
-    while (this.#queue[0] && this.#give(this.#queue[0].pcm, this.#queue[0].position)) {
-      this.#queuedSamples -= this.#queue[0].pcm.byteLength / 2;
+    while (!this.#flushing && !this.#closed) {
+      const next = this.#queue[0];
+      if (!next) return;
+      const rest = next.pcm.byteLength / 2;
+      const samples = Math.min(rest, SLICE_SAMPLES);
+      if (samples > 0 && (this.#playout.waiting >= FEED_AHEAD_SAMPLES || !this.#room.write(next.pcm.subarray(0, samples * 2)))) return;
+      this.#queuedSamples -= samples;
+      if (samples < rest) {
+        this.#queue[0] = { pcm: next.pcm.subarray(samples * 2), position: next.position };
+        this.#playout.wrote(samples, undefined);
+        continue;
+      }
       this.#queue.shift();
-    }
-  }
-
-  #give(pcm: Uint8Array, position: Position | undefined): boolean {
-    if (this.#flushing || this.#closed) return false;
-    if (pcm.byteLength === 0) {
-      this.#playout.wrote(0, position);
-      const played = this.#playout.advance(this.#playout.played);
+      this.#playout.wrote(samples, next.position);
+      // Nothing before it waits to be heard: a frame without sound counts as played at once.
+      const played = samples === 0 ? this.#playout.advance(this.#playout.played) : undefined;
       if (played !== undefined) this.#onPlayed(played, this.#playout.played);
-      return true;
     }
-    if (this.#playout.waiting >= FEED_AHEAD_SAMPLES || !this.#room.write(pcm)) return false;
-    this.#playout.wrote(pcm.byteLength / 2, position);
-    return true;
   }
 
   #settle(): void {
     if (this.#playout.waiting > 0 || this.#queue.length > 0 || this.#flushing) return;
-    for (const resolve of this.#drainWaiters.splice(0)) resolve();
+    for (const done of this.#drainWaiters) done();
   }
 }
-

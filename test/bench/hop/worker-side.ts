@@ -1,5 +1,4 @@
 import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { StartRequest, ConversationRecord, splitRequest } from '@tavus-fleet/contracts';
 import { systemClock } from '@tavus-fleet/lifecycle';
 import { connectRedis, createKeys, readEntries, silentLog, StreamReader } from '@tavus-fleet/redis';
@@ -21,7 +20,7 @@ export async function startSessions(url: string, prefix: string, conversations: 
   const reader = new StreamReader({ blocking, bell: { key: keys.bell('w-hop'), commands } });
   const rooms = roomsOnPages(latencies);
   const { spec } = splitRequest(StartRequest.parse({ replicaId: 'r-hop', tavus: { audioOnly: true } }));
-  const starting = Array.from({ length: conversations }, async (_, index) => {
+  for (let index = 0; index < conversations; index += 1) {
     const conversationId = `c${index}`;
     const { frames, record: recordKey } = keys.conversation(conversationId);
     const record = ConversationRecord.parse({ conversationId, state: 'queued', epoch: 1, createdBy: 'bench', spec, createdAt: systemClock.now() });
@@ -61,19 +60,21 @@ export async function startSessions(url: string, prefix: string, conversations: 
     void session.run().then((ending) => process.stderr.write(`session ended: ${JSON.stringify(ending)}\n`));
     const how = await session.started;
     if (how !== 'live') throw new Error(`A session did not become live: ${JSON.stringify(how)}`);
-  });
-  await Promise.all(starting);
+  }
 }
 
 /** Rooms whose pages another process plays; each write into one is a measured arrival. */
 function roomsOnPages(latencies: Latencies): Rooms {
   const pages = fork(new URL('./pages.ts', import.meta.url), { stdio: 'inherit' });
+  const opened = new Map<string, () => void>();
+  pages.on('message', (message) => opened.get((message as FromPages).opened)?.()); // our own child wrote it
   return {
     async open({ conversationId, epoch }) {
       const { room } = await openRoom({ conversationId, epoch }, async (url, token) => {
-        const opened = untilOpened(conversationId);
+        const { promise, resolve } = Promise.withResolvers<void>();
+        opened.set(conversationId, resolve);
         pages.send({ url, token, conversationId } satisfies ToPages);
-        await opened;
+        await promise;
         return { close: () => undefined };
       });
       return stamping(room, latencies);
@@ -81,13 +82,6 @@ function roomsOnPages(latencies: Latencies): Rooms {
     memoryBytes: async () => 0,
     close: async () => void pages.disconnect(),
   };
-
-  async function untilOpened(conversationId: string): Promise<void> {
-    for (;;) {
-      const [message] = (await once(pages, 'message')) as [FromPages]; // our own child wrote it
-      if (message.opened === conversationId) return;
-    }
-  }
 }
 
 function stamping(room: Room, latencies: Latencies): Room {

@@ -1,12 +1,17 @@
 import type { MediaReport } from '../port.ts';
 import { receiverOf, videoSenders } from './connections.ts';
+import { FrameCounter } from './frame-counter.ts';
 
 type Video = { framesDecoded: number; width: number; height: number };
+type WatchedVideo = { readonly track: MediaStreamTrack; last: Video; misses: number; counter?: FrameCounter };
 type Sound = { audioSamples: number; concealedSamples: number };
+
+// Looked at every 100 ms: half a second is more than a connection needs to show its receiver.
+const MISSES_BEFORE_COUNTING = 5;
 
 /** Counts what was really decoded of the watched participant, since it was watched, across replaced tracks. */
 export class MediaMeter {
-  #video: { readonly track: MediaStreamTrack; last: Video } | undefined;
+  #video: WatchedVideo | undefined;
   #sound: { readonly track: MediaStreamTrack; last: Sound } | undefined;
   readonly #before = { framesDecoded: 0, audioSamples: 0, concealedSamples: 0 };
   #lastFrames = 0;
@@ -15,7 +20,8 @@ export class MediaMeter {
   watch(video: MediaStreamTrack | undefined, sound: MediaStreamTrack | undefined): void {
     if (this.#video?.track !== video) {
       this.#before.framesDecoded += this.#video?.last.framesDecoded ?? 0;
-      this.#video = video && { track: video, last: { framesDecoded: 0, width: 0, height: 0 } };
+      this.#video?.counter?.stop();
+      this.#video = video && { track: video, last: { framesDecoded: 0, width: 0, height: 0 }, misses: 0 };
     }
     if (this.#sound?.track !== sound) {
       this.#before.audioSamples += this.#sound?.last.audioSamples ?? 0;
@@ -26,6 +32,7 @@ export class MediaMeter {
 
   /** A new participant: everything from 0. */
   reset(): void {
+    this.#video?.counter?.stop();
     this.#video = undefined;
     this.#sound = undefined;
     Object.assign(this.#before, { framesDecoded: 0, audioSamples: 0, concealedSamples: 0 });
@@ -71,12 +78,22 @@ export class MediaMeter {
   async #readVideo(): Promise<void> {
     const video = this.#video;
     const stats = await inboundStats(video?.track);
-    if (!video || !stats) return;
+    if (!video) return;
+    if (!stats) return this.#countVideo(video);
+    video.misses = 0;
     video.last = {
       framesDecoded: Math.max(video.last.framesDecoded, stats.framesDecoded ?? 0),
       width: stats.frameWidth ?? video.last.width,
       height: stats.frameHeight ?? video.last.height,
     };
+  }
+
+  /** No connection of ours delivers this track: after a while its pictures are counted one by one. */
+  #countVideo(video: WatchedVideo): void {
+    video.misses += 1;
+    if (video.misses >= MISSES_BEFORE_COUNTING) video.counter ??= new FrameCounter(video.track);
+    if (video.counter)
+      video.last = { framesDecoded: video.counter.frames, width: video.counter.width, height: video.counter.height };
   }
 
   async #readSound(): Promise<void> {

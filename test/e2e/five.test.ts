@@ -1,0 +1,94 @@
+// Five conversations at once on one worker, each with a sound of its own. What a plain WebRTC loop loses on this machine in
+// the same seconds is measured beside them: the fleet may lose no more.
+import { Stack, type Listener, type Listeners } from '@tavus-fleet/testkit';
+import { chirpWalk } from '@tavus-fleet/testkit/signals';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Caller, type Conversation } from './fixtures/caller.ts';
+import { between, face, figures, judge, type Judgement } from './fixtures/judge.ts';
+import { PlainLoop } from './fixtures/loop.ts';
+import { Producer, RATE } from './fixtures/producer.ts';
+import { SimulatorView } from './fixtures/simulator-view.ts';
+import { joinRoom, startUsers, untilPictures } from './fixtures/users.ts';
+
+const SPEECH_MS = process.env['FULL'] === '1' ? 60_000 : 20_000;
+const COUNT = 5;
+/** In the rooms of these sits a user; the others are judged by what their replica heard. */
+const WATCHED = 2;
+/** A lost stretch up to this is within what the loop itself shows on a busy machine: 100 ms on a grid of 50 ms blocks. */
+const MISSING_MS = 150;
+
+let stack: Stack;
+let sim: SimulatorView;
+let users: Listeners;
+let loop: PlainLoop;
+let producer: Producer;
+
+beforeAll(async () => {
+  stack = await Stack.start({ env: { ...process.env, WORKER_MAX_SESSIONS: String(COUNT) } }, AbortSignal.timeout(60_000));
+  sim = new SimulatorView(stack.simulator.url);
+  await sim.small();
+  users = await startUsers();
+  loop = await PlainLoop.start(AbortSignal.timeout(30_000));
+  producer = new Producer(stack.redisUrl);
+});
+
+afterAll(async () => {
+  producer?.close();
+  await loop?.[Symbol.asyncDispose]();
+  await users?.[Symbol.asyncDispose]();
+  await stack?.close();
+});
+
+type Party = { readonly conversation: Conversation; readonly user: Listener | undefined; readonly sent: Int16Array };
+
+async function meet(caller: Caller, index: number): Promise<Party> {
+  const room = `five-${index}`;
+  const user = index < WATCHED ? await joinRoom(users, sim.url, room) : undefined;
+  const conversation = await caller.start({ output: { room: { url: `${sim.url}/rooms/${room}` } } });
+  await conversation.untilState('live', 60_000);
+  return { conversation, user, sent: chirpWalk({ rate: RATE, ms: SPEECH_MS, seed: 500 + index }) };
+}
+
+async function heardBy({ conversation, user, sent }: Party, fromMs: number): Promise<Judgement> {
+  if (user) return judge(sent, between(await user.report(AbortSignal.timeout(15_000)), fromMs, Date.now()));
+  return judge(sent, await sim.heard((await conversation.view()).tavusConversationId ?? ''));
+}
+
+it(
+  `carries five conversations for ${SPEECH_MS / 1_000} s: each whole, none mixed, none left open`,
+  async () => {
+    const caller = new Caller(stack.api.url, stack.apiKey);
+    const startedMs = Date.now();
+    const parties = await Promise.all(Array.from({ length: COUNT }, (_, index) => meet(caller, index)));
+    const liveMs = Date.now() - startedMs;
+    for (const { user } of parties) if (user) await untilPictures(user, 5);
+
+    const loopSent = chirpWalk({ rate: RATE, ms: SPEECH_MS, seed: 499 });
+    const fromMs = Date.now();
+    await loop.play(loopSent, AbortSignal.timeout(15_000));
+    const said = await Promise.all(parties.map(({ conversation, sent }) => producer.say(conversation.id, sent, 'live')));
+    await Promise.all(parties.map(({ conversation }, at) => conversation.until('the end of speech', ({ type, seenAtMs }) => type === 'bot-stopped-speaking' && seenAtMs > (said[at]?.lastAtMs ?? 0))));
+
+    const plain = judge(loopSent, await loop.heard(AbortSignal.timeout(15_000)));
+    const faces = await Promise.all(parties.slice(0, WATCHED).map(async ({ user }) => user && face(await user.report(AbortSignal.timeout(15_000)), fromMs, Date.now())));
+    const heard: Judgement[] = [];
+    for (const party of parties) heard.push(await heardBy(party, fromMs));
+    figures('five', { liveMs, plain, heard, faces, ttfb: parties.map(({ conversation }) => conversation.of('metrics')[0]?.data['ttfbMs']) });
+
+    for (const one of heard) {
+      expect(one.longestMissingMs).toBeLessThanOrEqual(Math.max(MISSING_MS, plain.longestMissingMs));
+      expect(one.longestGapMs).toBeLessThanOrEqual(Math.max(100, plain.longestGapMs));
+      expect(one.longestDuplicateMs).toBeLessThanOrEqual(Math.max(100, plain.longestDuplicateMs));
+      expect(one.correlation).toBeGreaterThan(0.9); // its own sound; another's, or a mix, stays below 0.75
+    }
+    for (const one of faces) expect(one?.fresh).toBeGreaterThan((SPEECH_MS / 1_000) * 5);
+    for (const { conversation } of parties) expect(conversation.of('frames-dropped')).toEqual([]);
+
+    await Promise.all(parties.map(({ conversation }) => conversation.post('stop')));
+    expect(await Promise.all(parties.map(({ conversation }) => conversation.untilEnded()))).toEqual(Array.from({ length: COUNT }, () => 'stopped'));
+    const { billing, conversations } = await sim.state();
+    expect(billing.unended).toEqual([]);
+    expect(conversations).toHaveLength(COUNT);
+  },
+  SPEECH_MS + 90_000,
+);
