@@ -26,7 +26,8 @@ export async function run({ say }: BenchOptions): Promise<object> {
     ...quality(from, to),
     timesRealTime: Math.round(speed(from, to, 20)),
   }));
-  for (const { pair, int16SnrDb, timesRealTime } of pairs) say(`${pair}: ${int16SnrDb} dB, ${timesRealTime} times real time`);
+  for (const { pair, int16SnrDb, timesRealTime } of pairs)
+    say(`${pair}: ${int16SnrDb} dB, ${timesRealTime} times real time`);
   return {
     pairs,
     cpuSecondsPerHour: {

@@ -19,10 +19,20 @@ async function list(): Promise<void> {
 
 async function runOne(name: string, flags: ReadonlySet<string>): Promise<void> {
   const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
   const before = machine();
-  const figures = await (await load(name)).run({ quick: flags.has('quick'), flags, env: process.env, signal: stop.signal, say: (line) => console.log(line) });
-  console.log(JSON.stringify({ bench: name, quick: flags.has('quick'), ...figures, machine: { ...before, loadAverageAfter: machine().loadAverage } }));
+  const figures = await (
+    await load(name)
+  ).run({ quick: flags.has('quick'), flags, env: process.env, signal: stop.signal, say: (line) => console.log(line) });
+  console.log(
+    JSON.stringify({
+      bench: name,
+      quick: flags.has('quick'),
+      ...figures,
+      machine: { ...before, loadAverageAfter: machine().loadAverage },
+    }),
+  );
 }
 
 const { positionals, values } = parseArgs({ allowPositionals: true, strict: false });

@@ -26,13 +26,17 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-try {
-  if (values.check)
-    process.exitCode = await check(process.env, AbortSignal.any([stop.signal, AbortSignal.timeout(CHECK_MS)]));
-  else if (values.serve) process.exitCode = await serve(process.env, workers, stop.signal);
-  else process.exitCode = await show(process.env, stop.signal);
-} catch (error) {
-  if (!stop.signal.aborted)
+async function run(): Promise<number> {
+  try {
+    if (values.check) return await check(process.env, AbortSignal.any([stop.signal, AbortSignal.timeout(CHECK_MS)]));
+    if (values.serve) return await serve(process.env, workers, stop.signal);
+    return await show(process.env, stop.signal);
+  } catch (error) {
+    if (stop.signal.aborted) return 0;
     process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  process.exitCode = stop.signal.aborted ? 0 : 1;
+    return 1;
+  }
 }
+
+// Everything is closed by its owner; the bundler's child process alone would keep this one alive.
+process.exit(await run());

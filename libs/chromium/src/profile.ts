@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -13,7 +13,9 @@ export async function makeProfile(directory = tmpdir()): Promise<string> {
   const own = new RegExp(`^${prefix}${RegExp.escape(host)}-(\\d+)-`);
   for (const name of await readdir(directory)) {
     const pid = own.exec(name)?.[1];
-    if (pid !== undefined && !isAlive(Number(pid))) await removeProfile(join(directory, name));
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    const path = join(directory, name);
+    if (await isOurs(path)) await removeProfile(path);
   }
   return mkdtemp(join(directory, `${prefix}${host}-${process.pid}-`));
 }
@@ -21,6 +23,12 @@ export async function makeProfile(directory = tmpdir()): Promise<string> {
 /** Removes it; Chromium's last writers may still be ending, hence the retries. */
 export async function removeProfile(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+}
+
+/** Another user's left-overs are not ours to remove, nor could we. Gone meanwhile counts as not ours either. */
+async function isOurs(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found !== undefined && found.uid === process.getuid?.();
 }
 
 function isAlive(pid: number): boolean {

@@ -41,7 +41,7 @@ export type EventType = keyof typeof eventPayloads;
 export type EventPayload<T extends EventType> = z.infer<(typeof eventPayloads)[T]>;
 /** An event before it has an id: type with its payload. */
 export type OutboundEvent = { [T in EventType]: { readonly type: T; readonly data: EventPayload<T> } }[EventType];
-/** An event as read back: id of its stream entry, time in ms since 1970 (Redis' clock is not used: the owner's), epoch of the owner (0 = nobody owned it). */
+/** An event as read back: id of its stream entry, time in ms since 1970 by Redis' clock (so that it is in order over all owners), epoch of the owner (0 = nobody owned it). */
 export type EventEnvelope = { readonly id: string; readonly at: number; readonly epoch: number } & OutboundEvent;
 
 export const eventTypes = Object.keys(eventPayloads) as readonly EventType[]; // safe: keys of a const object literal

@@ -5,6 +5,12 @@ import { SettingsDelta } from './settings.ts';
 import { ConversationSpec } from './start-request.ts';
 import { ConversationState, Desired } from './state.ts';
 
+/**
+ * `createdBy` of a record whose start came straight through the queue: from somebody with access to Redis, not through an API
+ * key. Not a key's name: those have no parentheses.
+ */
+export const BY_QUEUE = '(queue)';
+
 export const Counters = z.object({
   framesIn: z.int().nonnegative().default(0),
   framesMalformed: z.int().nonnegative().default(0),

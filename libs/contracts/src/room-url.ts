@@ -15,7 +15,9 @@ export function roomUrlProblem(text: string, allowed: readonly string[]): RoomUr
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url) return 'not a URL';
   if (url.username !== '' || url.password !== '') return 'must not carry a user name or password';
-  const known = allowed.some((entry) => entry.includes('://') && URL.canParse(entry) && new URL(entry).origin === url.origin);
+  // Only these two have an origin of their own: a blob: URL borrows one, and all others share the origin `null`.
+  const web = url.protocol === 'https:' || url.protocol === 'http:';
+  const known = web && allowed.some((entry) => entry.includes('://') && URL.canParse(entry) && new URL(entry).origin === url.origin);
   if (!known) {
     if (url.protocol !== 'https:') return 'must be https';
     if (url.port !== '') return 'must not carry a port';

@@ -5,4 +5,5 @@ export * from './fake-clock.ts';
 export * from './first-of.ts';
 export * from './latch.ts';
 export * from './retry.ts';
+export * from './shutdown-signal.ts';
 export * from './together.ts';

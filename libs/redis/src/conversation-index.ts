@@ -26,12 +26,20 @@ export class ConversationIndex {
     await this.#redis.pexpire(key, MAX_AGE_MS);
   }
 
-  async remove(createdBy: string, ids: readonly string[]): Promise<void> {
-    if (ids.length > 0) await this.#redis.zrem(this.#keys.fleet.index(createdBy), ...ids);
+  async remove(createdBy: readonly string[], ids: readonly string[]): Promise<void> {
+    if (ids.length > 0) await Promise.all(createdBy.map((by) => this.#redis.zrem(this.#keys.fleet.index(by), ...ids)));
   }
 
-  /** At most `limit` entries after `after`. Fewer means that there are no more. */
-  async page(createdBy: string, after: IndexEntry | undefined, limit: number): Promise<IndexEntry[]> {
+  /** At most `limit` entries of all these together after `after`. Fewer means that there are no more. */
+  async page(createdBy: readonly string[], after: IndexEntry | undefined, limit: number): Promise<IndexEntry[]> {
+    const pages = await Promise.all(createdBy.map((by) => this.#pageOf(by, after, limit)));
+    return pages
+      .flat()
+      .toSorted((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1))
+      .slice(0, limit);
+  }
+
+  async #pageOf(createdBy: string, after: IndexEntry | undefined, limit: number): Promise<IndexEntry[]> {
     const found: IndexEntry[] = [];
     const key = this.#keys.fleet.index(createdBy);
     // Entries of one millisecond are ordered by id, backwards; those up to and including `after` were shown.

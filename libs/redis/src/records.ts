@@ -187,16 +187,17 @@ export class Records {
   }
 
   /**
-   * Conversations that an API key made, newest first, at most 100 a page. A page may be short, even empty, and still have a
+   * Conversations that any of these made, newest first, at most 100 a page. A page may be short, even empty, and still have a
    * cursor: then go on. Throws `invalid-request` (field `cursor`) for a cursor that is not ours.
    */
   async list(query: {
-    createdBy: string;
+    createdBy: string | readonly string[];
     state?: ConversationState;
     cursor?: string;
     limit: number;
   }): Promise<RecordPage> {
-    const { createdBy, state, cursor } = query;
+    const { state, cursor } = query;
+    const createdBy = typeof query.createdBy === 'string' ? [query.createdBy] : query.createdBy;
     const limit = Math.min(Math.max(1, query.limit), MAX_PAGE);
     let after = cursor === undefined ? undefined : decodeCursor(cursor);
     if (cursor !== undefined && !after)
@@ -216,7 +217,7 @@ export class Records {
         after = entry;
         if (
           typeof record !== 'object' ||
-          record.createdBy !== createdBy ||
+          !createdBy.includes(record.createdBy) ||
           (state !== undefined && record.state !== state)
         )
           continue;

@@ -27,6 +27,8 @@ export type ContinuityOptions = {
   readonly found?: number;
   /** How far a block may lie from where the last one says, ms: the drift of two clocks, a jitter buffer that stretches. */
   readonly driftMs?: number;
+  /** A block that is not near is looked for this far around, ms; default: everywhere, which costs with the length of the reference. */
+  readonly reachMs?: number;
   /** Splices up to this are no gap and no duplicate, ms. */
   readonly toleranceMs?: number;
 };
@@ -38,7 +40,7 @@ type Found = { readonly heardAt: number; readonly referenceAt: number };
  * there, everywhere. The reference must be like no other at each of its places ({@link chirpWalk}).
  */
 export function continuity(reference: Int16Array, heard: Int16Array, options: ContinuityOptions): Continuity {
-  const { rate, blockMs = 50, found = 0.8, driftMs = 10, toleranceMs = 10 } = options;
+  const { rate, blockMs = 50, found = 0.8, driftMs = 10, reachMs = Infinity, toleranceMs = 10 } = options;
   const block = Math.round((blockMs * rate) / 1000);
   const drift = Math.round((driftMs * rate) / 1000);
   const ms = (samples: number): number => (samples * 1000) / rate;
@@ -52,9 +54,11 @@ export function continuity(reference: Int16Array, heard: Int16Array, options: Co
       ? near(reference, last.referenceAt + heardAt - last.heardAt, heard, heardAt, block, drift)
       : { referenceAt: 0, correlation: 0 };
     if (best.correlation < found) {
-      const anywhere = correlate(sound, reference, block);
+      const reach = last ? (reachMs * rate) / 1000 : Infinity;
+      const from = Math.max(0, Math.min(reference.length, best.referenceAt - reach));
+      const anywhere = correlate(sound, reference.subarray(from, best.referenceAt + block + reach), block);
       if (anywhere.correlation > best.correlation)
-        best = { referenceAt: anywhere.lagSamples, correlation: anywhere.correlation };
+        best = { referenceAt: from + anywhere.lagSamples, correlation: anywhere.correlation };
     }
     correlations.push(best.correlation);
     if (best.correlation >= found) trail.push({ heardAt, referenceAt: best.referenceAt });

@@ -87,6 +87,12 @@ describe('continuity', () => {
     expect(look(silence(4000)).longestMissingMs).toBe(4000);
   });
 
+  it('looks only within reach when told to', () => {
+    const heard = join(original.subarray(0, at(1000)), original.subarray(at(1240), at(2000)), original.subarray(at(3500)));
+    const { gaps } = continuity(original, heard, { rate: RATE, reachMs: 500 });
+    expect(gaps.map((gap) => Math.round(gap.ms))).toEqual([240, 1960]); // what follows the far splice is out of reach
+  });
+
   it('finds what is doubled', () => {
     const { duplicates, gaps } = look(join(original.subarray(0, at(2000)), original.subarray(at(1700))));
     expect(duplicates.map((one) => Math.round(one.ms))).toEqual([300]);

@@ -129,7 +129,10 @@ export class EchoMessages implements SpeechOut {
     this.#running = undefined;
   }
 
-  async #audio(next: { pcm: Uint8Array; inferenceId: string; position: Position | undefined }, signal: AbortSignal): Promise<void> {
+  async #audio(
+    next: { pcm: Uint8Array; inferenceId: string; position: Position | undefined },
+    signal: AbortSignal,
+  ): Promise<void> {
     this.#inferenceId = next.inferenceId;
     const samples = next.pcm.byteLength / 2;
     this.#inFlightSamples = samples;

@@ -6,11 +6,18 @@ import { OUT_RATE } from './speech-out.ts';
 const FIRST_BYTES = (OUT_RATE / 50) * 2;
 const MAX_SAMPLES = 30 * OUT_RATE;
 
-type Item = { readonly kind: 'audio'; readonly pcm: Uint8Array; readonly position: Position | undefined } | { readonly kind: 'end'; readonly position: Position | undefined };
+type Item =
+  | { readonly kind: 'audio'; readonly pcm: Uint8Array; readonly position: Position | undefined }
+  | { readonly kind: 'end'; readonly position: Position | undefined };
 
 /** What is to be sent next. `position`: everything up to it is dealt with once this is sent. `mark` needs no sending. */
 export type EchoStep =
-  | { readonly kind: 'audio'; readonly pcm: Uint8Array; readonly inferenceId: string; readonly position: Position | undefined }
+  | {
+      readonly kind: 'audio';
+      readonly pcm: Uint8Array;
+      readonly inferenceId: string;
+      readonly position: Position | undefined;
+    }
   | { readonly kind: 'end' | 'mark'; readonly position: Position | undefined };
 
 /** Speech that waits to be sent, cut into messages as large as the room takes. Order is kept; an end never joins two utterances. */

@@ -24,7 +24,15 @@ export type FrameOut =
   | { readonly type: 'error'; readonly code: ErrorCode; readonly fatal: boolean; readonly message: string };
 
 /** Why input was not played: a closed list, the label of `fleet_frames_dropped_total`. */
-export type DropReason = 'interrupted' | 'canceled' | 'late' | 'after-end' | 'malformed' | 'overflow' | 'trimmed' | 'refused';
+export type DropReason =
+  | 'interrupted'
+  | 'canceled'
+  | 'late'
+  | 'after-end'
+  | 'malformed'
+  | 'overflow'
+  | 'trimmed'
+  | 'refused';
 
 /** Where the service's frames go. Must not throw and must not block. */
 export interface FrameSink {

@@ -80,13 +80,21 @@ export class ReplicaWatch {
     this.#returning?.[Symbol.dispose]();
     this.#returning = undefined;
     this.#room.watch(replica.id, { video: this.#video, audio: true });
-    this.#sink.push({ type: 'replica-joined', participantId: replica.id, ...(replica.userName === undefined ? {} : { userName: replica.userName }) });
+    this.#sink.push({
+      type: 'replica-joined',
+      participantId: replica.id,
+      ...(replica.userName === undefined ? {} : { userName: replica.userName }),
+    });
     if (!this.#video) this.#arrived.set();
   }
 
   #left(participant: Participant, reason: string | undefined): void {
     this.#replica = undefined;
-    this.#sink.push({ type: 'replica-left', participantId: participant.id, ...(reason === undefined ? {} : { reason }) });
+    this.#sink.push({
+      type: 'replica-left',
+      participantId: participant.id,
+      ...(reason === undefined ? {} : { reason }),
+    });
     this.#returning = this.#clock.after(RETURN_MS, () => {
       this.#lost.set(new FleetError('replica-lost', `The replica left and did not come back within ${RETURN_MS} ms.`));
     });

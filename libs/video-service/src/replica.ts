@@ -8,7 +8,10 @@ const REPLICA_USER_ID = /tavus-(replica|face)/i;
  * in the call). Never "the first who joins" (Pipecat D9: a recorder or a human takes the slot then). Our own bots, whose
  * user data name this conversation, are never it even where a persona is called `Pipecat` too.
  */
-export function findReplica(participants: Iterable<Participant>, personaName: string | undefined): Participant | undefined {
+export function findReplica(
+  participants: Iterable<Participant>,
+  personaName: string | undefined,
+): Participant | undefined {
   const remote = [...participants].filter((participant) => !participant.local && !isBot(participant));
   return (
     remote.find((participant) => REPLICA_USER_ID.test(participant.userId ?? '')) ??

@@ -1,17 +1,16 @@
 import { asFleetError, FleetError, type EndReason, type SettingsDelta } from '@tavus-fleet/contracts';
 import { Latch, retry, withDeadline, type Clock } from '@tavus-fleet/lifecycle';
 import type { Room, RoomEvent } from '@tavus-fleet/rooms';
-import { interruptMessage, SpeakingEvents } from '@tavus-fleet/tavus';
+import { interruptMessage } from '@tavus-fleet/tavus';
 import type { ConversationApi } from './conversation-api.ts';
 import { EchoMessages } from './echo-messages.ts';
 import type { FrameIn, FrameSink, Position } from './frames.ts';
 import { ReplicaWatch } from './replica-watch.ts';
 import { TavusVideoSettings } from './settings.ts';
-import { Speaking } from './speaking.ts';
 import { Speech } from './speech.ts';
-import { untilQuiet, type Voice } from './stop.ts';
+import { untilQuiet } from './stop.ts';
 import { StreamTrack } from './stream-track.ts';
-import { TtfbMeter } from './ttfb.ts';
+import { Voice } from './voice.ts';
 
 /** The bot's name in the Tavus room is exactly this: replicas in stream mode look for its track by that name (observed). */
 const BOT_NAME = 'Pipecat';
@@ -39,9 +38,7 @@ export class TavusVideoService {
   readonly #options: TavusVideoServiceOptions;
   readonly #settings: TavusVideoSettings;
   readonly #replica: ReplicaWatch;
-  readonly #speaking = new Speaking();
-  readonly #tavusSays = new SpeakingEvents();
-  readonly #ttfb = new TtfbMeter();
+  readonly #voice: Voice;
   readonly #over = new Latch<{ reason: EndReason; error: FleetError }>();
   readonly #life = new AbortController();
   readonly #unsubscribe: () => void;
@@ -54,6 +51,12 @@ export class TavusVideoService {
     this.#options = options;
     this.#settings = new TavusVideoSettings(options.settings);
     this.#replica = new ReplicaWatch(options.room, options.sink, options.clock, { video: !options.audioOnly });
+    this.#voice = new Voice({
+      sink: options.sink,
+      clock: options.clock,
+      model: () => this.#settings.model ?? '',
+      onHint: (source, speaking) => this.#speech?.heard(source, speaking),
+    });
     this.#unsubscribe = options.room.on((event) => this.#onRoom(event));
     void this.#replica.lost.then((error) => this.#over.set({ reason: 'replica-lost', error }));
   }
@@ -93,7 +96,9 @@ export class TavusVideoService {
     void this.#nameReplica(api, signal);
     const token = meetingToken === undefined ? {} : { token: meetingToken };
     const joined = await retry({ attempts: 3, firstMs: 200, maxMs: 1_000 }, { signal, clock }, () =>
-      withDeadline({ signal, ms: JOIN_MS, what: 'Joining the Tavus room', code: 'room-join-failed', clock }, (own) => room.join({ url, ...token, userName: BOT_NAME }, own)),
+      withDeadline({ signal, ms: JOIN_MS, what: 'Joining the Tavus room', code: 'room-join-failed', clock }, (own) =>
+        room.join({ url, ...token, userName: BOT_NAME }, own),
+      ),
     );
     sink.push({ type: 'joined', participantId: joined.participantId });
     if (this.#options.mode === 'stream') await room.publishStream(signal);
@@ -112,13 +117,13 @@ export class TavusVideoService {
     }
     switch (frame.type) {
       case 'tts-started':
-        this.#ttfb.start(this.#options.clock.now());
+        this.#voice.utterance();
         return speech.process(frame);
       case 'tts-audio':
       case 'tts-stopped':
         return speech.process(frame);
       case 'interruption':
-        this.#ttfb.cancel();
+        this.#voice.interrupted();
         return void speech.interrupt(this.#life.signal);
       case 'settings-update': {
         const changed = this.#settings.applyUpdate(frame.settings);
@@ -136,29 +141,26 @@ export class TavusVideoService {
     }
   }
 
-  /** Everything accepted is heard (bounded by what is waiting; `cut` ends that at once), then leave, then end. */
-  async stop(signal: AbortSignal, cut: AbortSignal = signal): Promise<void> {
+  /** Everything accepted is heard: bounded by what is waiting, and by the signal. Never rejects. */
+  async drain(signal: AbortSignal): Promise<void> {
     const speech = this.#speech;
-    if (speech && !this.#ended && !this.#over.isSet) {
-      const { clock } = this.#options;
-      const speaking = this.#speaking;
-      const voice: Voice = {
-        get lastSoundAt() {
-          return speech.lastSoundAt;
-        },
-        get speaking() {
-          return speaking.now;
-        },
-      };
-      const over = AbortSignal.any([signal, cut, this.#life.signal]);
-      const draining = withDeadline({ signal: over, ms: speech.bufferedMs + DRAIN_SPARE_MS, what: 'Draining', clock }, async (own) => {
+    if (!speech || this.#ended || this.#over.isSet) return;
+    const { clock } = this.#options;
+    const over = AbortSignal.any([signal, this.#life.signal]);
+    const heard = { lastSoundAt: () => speech.lastSoundAt, speaking: () => this.#voice.speaking };
+    try {
+      await withDeadline({ signal: over, ms: speech.bufferedMs + DRAIN_SPARE_MS, what: 'Draining', clock }, async (own) => {
         await speech.drained(own);
-        await untilQuiet(voice, clock, own);
+        await untilQuiet(heard, clock, own);
       });
-      await draining.catch((error: unknown) => {
-        if (!over.aborted) this.#warn(error);
-      });
+    } catch (error) {
+      if (!over.aborted) this.#warn(error);
     }
+  }
+
+  /** Drains, then leaves, then ends. */
+  async stop(signal: AbortSignal): Promise<void> {
+    await this.drain(signal);
     await this.#end(signal);
   }
 
@@ -198,7 +200,9 @@ export class TavusVideoService {
   async #leaveAndEnd(signal: AbortSignal): Promise<void> {
     this.#life.abort(new FleetError('shutting-down', 'The conversation is ending.'));
     this.#speech?.close();
-    await withDeadline({ ms: LEAVE_MS, what: 'Leaving the rooms', clock: this.#options.clock }, (own) => this.#options.room.leave(own)).catch((error: unknown) => this.#warn(error));
+    await withDeadline({ ms: LEAVE_MS, what: 'Leaving the rooms', clock: this.#options.clock }, (own) =>
+      this.#options.room.leave(own),
+    ).catch((error: unknown) => this.#warn(error));
     // A create that is still under way may succeed and be billed: it is waited for (its own deadline bounds it), then ended.
     const created = await this.#creating?.catch(() => undefined);
     if (created) await this.#options.api.end(created.conversationId, signal);
@@ -215,7 +219,10 @@ export class TavusVideoService {
 
   async #send(message: unknown): Promise<void> {
     try {
-      await withDeadline({ signal: this.#life.signal, ms: MESSAGE_MS, what: 'Sending a message', clock: this.#options.clock }, (own) => this.#options.room.send(message, own));
+      await withDeadline(
+        { signal: this.#life.signal, ms: MESSAGE_MS, what: 'Sending a message', clock: this.#options.clock },
+        (own) => this.#options.room.send(message, own),
+      );
     } catch (error) {
       if (!this.#life.signal.aborted) this.#warn(error);
     }
@@ -224,42 +231,27 @@ export class TavusVideoService {
   #makeSpeech(conversationId: string, maxMessageLength: number): Speech {
     const { room, sink, clock, mode } = this.#options;
     const onPlayed = (position: Position, samples: number): void => sink.played(position, samples);
-    const out = mode === 'stream' ? new StreamTrack(room, clock, onPlayed) : new EchoMessages({ room, clock, conversationId, maxMessageLength, onPlayed, sink });
+    const out =
+      mode === 'stream'
+        ? new StreamTrack(room, clock, onPlayed)
+        : new EchoMessages({ room, clock, conversationId, maxMessageLength, onPlayed, sink });
     return new Speech(out, sink, room, clock, (own) => room.send(interruptMessage(conversationId), own));
   }
 
   #onRoom(event: RoomEvent): void {
     const replica = this.#replica.replica;
     this.#replica.handle(event);
-    if (event.type === 'speech') this.#heard('audio', event.speaking, event.at);
-    else if (event.type === 'message' && event.room === 'tavus') this.#message(event);
-    else if (event.type === 'participant-left' && event.room === 'tavus' && event.participant.id === replica?.id) this.#replicaGone();
-    else if (event.type === 'lost' && event.room === 'tavus') this.#over.set({ reason: 'tavus-ended', error: new FleetError(event.code, event.reason) });
-    else if (event.type === 'closed' && event.code !== 'asked') this.#over.set({ reason: 'internal', error: new FleetError(event.code, event.reason) });
-  }
-
-  /** Every message goes to the backend; Tavus' word on who speaks is also ours. */
-  #message({ fromId, data }: Extract<RoomEvent, { type: 'message' }>): void {
-    const now = this.#options.clock.now();
-    const said = this.#tavusSays.accept(data, now);
-    if (said?.kind === 'replica-started') this.#heard('tavus', true, now);
-    else if (said?.kind === 'replica-stopped') this.#heard('tavus', false, now);
-    this.#options.sink.push({ type: 'message', fromId, message: data });
-  }
-
-  #heard(source: 'tavus' | 'audio', speaking: boolean, at: number): void {
-    this.#speech?.heard(source, speaking);
-    const changed = this.#speaking.hint(source, speaking);
-    if (changed) this.#options.sink.push({ type: speaking ? 'bot-started-speaking' : 'bot-stopped-speaking', source });
-    // Tavus says each utterance's start, also when the stop before it was lost on the way.
-    const begins = speaking && (changed || source === 'tavus');
-    const ttfbMs = begins ? this.#ttfb.heard(at) : undefined;
-    if (ttfbMs !== undefined) this.#options.sink.push({ type: 'metrics', data: { ttfbMs, processor: 'TavusVideoService', model: this.#settings.model ?? '' } });
-  }
-
-  #replicaGone(): void {
-    this.#speech?.replicaGone();
-    if (this.#speaking.gone()) this.#options.sink.push({ type: 'bot-stopped-speaking', source: 'audio' });
+    if (event.type === 'speech') this.#voice.heard('audio', event.speaking, event.at);
+    else if (event.type === 'message' && event.room === 'tavus') {
+      this.#voice.message(event.data); // Tavus' word on who speaks is also ours; every message goes to the backend
+      this.#options.sink.push({ type: 'message', fromId: event.fromId, message: event.data });
+    } else if (event.type === 'participant-left' && event.room === 'tavus' && event.participant.id === replica?.id) {
+      this.#speech?.replicaGone();
+      this.#voice.gone();
+    } else if (event.type === 'lost' && event.room === 'tavus')
+      this.#over.set({ reason: 'tavus-ended', error: new FleetError(event.code, event.reason) });
+    else if (event.type === 'closed' && event.code !== 'asked')
+      this.#over.set({ reason: 'internal', error: new FleetError(event.code, event.reason) });
   }
 
   #warn(thrown: unknown): void {

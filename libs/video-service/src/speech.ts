@@ -34,7 +34,13 @@ export class Speech {
   #interrupting: Promise<void> = Promise.resolve();
   #closed = false;
 
-  constructor(out: SpeechOut, sink: FrameSink, room: Room, clock: Clock, tellReplica: (signal: AbortSignal) => Promise<void>) {
+  constructor(
+    out: SpeechOut,
+    sink: FrameSink,
+    room: Room,
+    clock: Clock,
+    tellReplica: (signal: AbortSignal) => Promise<void>,
+  ) {
     this.#out = out;
     this.#sink = sink;
     this.#clock = clock;
@@ -86,23 +92,38 @@ export class Speech {
     const mine: Held[] = [];
     this.#held = mine;
     this.#normalizer.reset();
-    const utterance = { start: this.#utteranceStart, written: this.#utteranceWritten, playedBefore: this.#out.playedSamples };
+    const utterance = {
+      start: this.#utteranceStart,
+      written: this.#utteranceWritten,
+      playedBefore: this.#out.playedSamples,
+    };
     this.#open = false;
     this.#utteranceWritten = 0;
     this.#interrupting = this.#interrupting.then(() => this.#interrupt(utterance, mine, signal));
     return this.#interrupting;
   }
 
-  async #interrupt(utterance: { start: number; written: number; playedBefore: number }, mine: Held[], signal: AbortSignal): Promise<void> {
+  async #interrupt(
+    utterance: { start: number; written: number; playedBefore: number },
+    mine: Held[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const report = (error: unknown): undefined => {
       if (!signal.aborted) this.#failed(error);
     };
     const dropping = this.#out.interrupt(signal).catch(report);
-    const telling = withDeadline({ signal, ms: INTERRUPT_DEADLINE_MS, what: 'Telling the replica to stop', clock: this.#clock }, (own) => this.#tellReplica(own)).catch(report);
+    const telling = withDeadline(
+      { signal, ms: INTERRUPT_DEADLINE_MS, what: 'Telling the replica to stop', clock: this.#clock },
+      (own) => this.#tellReplica(own),
+    ).catch(report);
     const [dropped] = await Promise.all([dropping, telling]);
     if (!signal.aborted) {
       const played = Math.max(dropped?.playedSamples ?? 0, utterance.playedBefore) - utterance.start;
-      this.#sink.push({ type: 'interrupted', playedMs: msOf(Math.max(0, Math.min(played, utterance.written))), droppedMs: msOf(dropped?.droppedSamples ?? 0) });
+      this.#sink.push({
+        type: 'interrupted',
+        playedMs: msOf(Math.max(0, Math.min(played, utterance.written))),
+        droppedMs: msOf(dropped?.droppedSamples ?? 0),
+      });
     }
     await this.#guard.unmuteWhenQuiet(signal).catch(report);
     // Who is told that something was played may feed more at once: that goes behind what is still held.

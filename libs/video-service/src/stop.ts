@@ -5,20 +5,20 @@ import { sleep, type Clock } from '@tavus-fleet/lifecycle';
 const QUIET_MS = 1_200;
 const LOOK_MS = 50;
 
-/** What is known of the replica's voice. `lastSoundAt`: when it got its last sample, ms since 1970; 0 = never any. */
-export interface Voice {
-  readonly lastSoundAt: number;
-  readonly speaking: boolean;
+/** What is known of what was said. `lastSoundAt`: when the replica got its last sample, ms since 1970; 0 = never any. */
+export interface Heard {
+  lastSoundAt(): number;
+  speaking(): boolean;
 }
 
 /** Waits until the replica has said all it was given: silent for QUIET_MS on end, counted from our last sample at the earliest. */
-export async function untilQuiet(voice: Voice, clock: Clock, signal: AbortSignal): Promise<void> {
-  if (voice.lastSoundAt === 0) return;
-  let quietSince = voice.speaking ? undefined : voice.lastSoundAt;
+export async function untilQuiet(heard: Heard, clock: Clock, signal: AbortSignal): Promise<void> {
+  if (heard.lastSoundAt() === 0) return;
+  let quietSince = heard.speaking() ? undefined : heard.lastSoundAt();
   for (;;) {
-    if (voice.speaking) quietSince = undefined;
+    if (heard.speaking()) quietSince = undefined;
     else quietSince ??= clock.now();
-    if (quietSince !== undefined && clock.now() - Math.max(quietSince, voice.lastSoundAt) >= QUIET_MS) return;
+    if (quietSince !== undefined && clock.now() - Math.max(quietSince, heard.lastSoundAt()) >= QUIET_MS) return;
     await sleep(clock, LOOK_MS, signal);
   }
 }

@@ -133,7 +133,11 @@ export class StreamTrack implements SpeechOut {
       if (!next) return;
       const rest = next.pcm.byteLength / 2;
       const samples = Math.min(rest, SLICE_SAMPLES);
-      if (samples > 0 && (this.#playout.waiting >= FEED_AHEAD_SAMPLES || !this.#room.write(next.pcm.subarray(0, samples * 2)))) return;
+      if (
+        samples > 0 &&
+        (this.#playout.waiting >= FEED_AHEAD_SAMPLES || !this.#room.write(next.pcm.subarray(0, samples * 2)))
+      )
+        return;
       this.#queuedSamples -= samples;
       if (samples < rest) {
         this.#queue[0] = { pcm: next.pcm.subarray(samples * 2), position: next.position };

@@ -78,6 +78,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     parseJsonBody(body),
   );
   app.decorateRequest('caller', '');
+  app.decorateRequest('owns'); // set with the key; there is none on public routes
   answerErrors(app, deps);
   logRequests(app, deps);
 

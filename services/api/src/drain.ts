@@ -1,4 +1,4 @@
-import { withDeadline } from '@tavus-fleet/lifecycle';
+import { onShutdownSignal, withDeadline } from '@tavus-fleet/lifecycle';
 import type { Logger } from '@tavus-fleet/telemetry';
 
 /** While /readyz already says no and everything is still answered, so that load balancers notice before connections fail. */
@@ -8,11 +8,11 @@ const CLOSE_MS = 8000;
 
 /**
  * The way out: on SIGTERM or SIGINT not ready, event streams end with a hint to come back, then requests in flight finish,
- * then everything closes. A second signal, or the deadline, exits 1.
+ * then everything closes. A second signal (no mere echo of the first), or the deadline, exits 1.
  */
 export function drainOnSignal(options: { draining: AbortController; close: () => Promise<void>; log: Logger }): void {
   const { draining, close, log } = options;
-  const leave = async (signal: NodeJS.Signals): Promise<void> => {
+  const leave = async (signal: string): Promise<void> => {
     log.info({ signal }, 'api draining');
     draining.abort();
     const { promise: noticed, resolve } = Promise.withResolvers<void>();
@@ -21,19 +21,18 @@ export function drainOnSignal(options: { draining: AbortController; close: () =>
     await withDeadline({ ms: CLOSE_MS, what: 'Closing' }, close);
     log.info({ signal }, 'api closed');
   };
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (draining.signal.aborted) {
+  onShutdownSignal(process, {
+    stop: (signal) =>
+      void leave(signal).then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.error({ err: error, signal }, 'closing failed');
+          process.exit(1);
+        },
+      ),
+    atOnce: (signal) => {
       log.warn({ signal }, 'second signal, exiting at once');
       process.exit(1);
-    }
-    leave(signal).then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ err: error, signal }, 'closing failed');
-        process.exit(1);
-      },
-    );
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
+    },
+  });
 }

@@ -19,7 +19,7 @@ export type Page = {
   readonly records: readonly ConversationRecord[];
   /** Absent on the last page. */ readonly cursor?: string;
 };
-type Query = { createdBy: string; state?: ConversationState; cursor?: string; limit: number };
+type Query = { createdBy: readonly string[]; state?: ConversationState; cursor?: string; limit: number };
 
 export interface Conversations {
   /** Writes the record in state `queued`; `exists` when the id was ever used, by anybody, with the record that has it. */
@@ -29,7 +29,7 @@ export interface Conversations {
     conversationId: string;
   }): Promise<{ outcome: 'created' | 'exists'; record: ConversationRecord }>;
   get(conversationId: string): Promise<ConversationRecord | undefined>;
-  /** Those of one key, newest first. A page may be short and still have a cursor. */
+  /** Those of the given makers, newest first. A page may be short and still have a cursor. */
   list(query: Query): Promise<Page>;
   /** Asks for the end: `final` and `accepted` by this call, `already` by an earlier one, `over`: it ended without having been asked. */
   desire(

@@ -56,7 +56,7 @@ export async function startConversation(deps: StartDeps, call: Call): Promise<Co
     );
   }
   const twin = claimed.outcome === 'same' ? await twinOf(deps, claimed.conversationId) : undefined;
-  if (twin) return again(deps, ownRecord(twin, call.caller));
+  if (twin) return again(deps, ownRecord(twin, [call.caller]));
   return create(deps, call, claimed.conversationId, () => deps.idempotency.release(claim));
 }
 

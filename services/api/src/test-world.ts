@@ -63,7 +63,7 @@ export class World {
         },
         list: async ({ createdBy, state, cursor, limit }) => {
           const own = [...this.records.values()]
-            .filter((each) => each.createdBy === createdBy && (state === undefined || each.state === state))
+            .filter((each) => createdBy.includes(each.createdBy) && (state === undefined || each.state === state))
             .toReversed();
           const from = cursor === undefined ? 0 : own.findIndex((each) => each.conversationId === cursor) + 1;
           const records = own.slice(from, from + limit);

@@ -1,5 +1,5 @@
 import { ConfigError, loadConfig } from '@tavus-fleet/config';
-import { withDeadline } from '@tavus-fleet/lifecycle';
+import { onShutdownSignal, withDeadline } from '@tavus-fleet/lifecycle';
 import { createLogger } from '@tavus-fleet/telemetry';
 import { buildApp } from './app.ts';
 import { createDailyRooms } from './daily/server.ts';
@@ -49,10 +49,7 @@ async function close(): Promise<void> {
   await app.close();
 }
 
-let stopping = false;
 function stop(signal: string): void {
-  if (stopping) process.exit(1);
-  stopping = true;
   log.info({ signal }, 'simulator stopping');
   withDeadline({ ms: STOP_DEADLINE_MS, what: 'stopping the simulator' }, close).then(
     () => process.exit(0),
@@ -62,7 +59,7 @@ function stop(signal: string): void {
     },
   );
 }
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal));
+onShutdownSignal(process, { stop, atOnce: () => process.exit(1) });
 
 await app.listen({ host: config.host, port: config.port });
 origin = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${portOf(app.server)}`;

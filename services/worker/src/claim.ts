@@ -9,13 +9,13 @@ export interface Claimer {
   /** Why no further conversation may be taken just now. */
   whyNotOneMore(): string | undefined;
   /**
-   * Starts the conversation of a job: resolves when it is live, or already somebody's or nobody's business any more.
-   * `taken` resolves as soon as the slot is accounted for, so that the loop may look for the next job.
+   * Starts the conversation of a job: resolves when it is live, or already somebody's or nobody's business any more. The slot
+   * is accounted for before it returns its promise, so that the loop may look for the next job.
    */
   start(data: StartData): Promise<StartOutcome>;
 }
 
-export type StartOutcome = { readonly kind: 'live' | 'over' | 'elsewhere' } | { readonly kind: 'failed'; readonly error: FleetError };
+export type StartOutcome = { readonly kind: 'live' | 'over' | 'elsewhere' | 'not-now' } | { readonly kind: 'failed'; readonly error: FleetError };
 
 /**
  * Free slot → next job → start. Takes a job only when a slot is free, so that jobs wait in the queue, visible, and not in
@@ -48,9 +48,9 @@ export class ClaimLoop {
 
   async close(): Promise<void> {
     this.stop();
+    await Promise.all(this.#starting); // they still need the queue: to extend their locks and to say how it went
     await this.#jobs.close();
     await this.#running;
-    await Promise.all(this.#starting);
   }
 
   async #run(): Promise<void> {
@@ -89,10 +89,12 @@ export class ClaimLoop {
     try {
       const outcome = await this.#claimer.start(data.data);
       if (outcome.kind === 'failed') await job.failed(outcome.error, false);
+      else if (outcome.kind === 'not-now') await job.giveBack();
       else await job.done();
     } catch (thrown) {
-      // Not about the conversation: Redis was silent before anything was acquired. BullMQ tries again.
-      await job.failed(asFleetError(thrown), true);
+      // Nothing was acquired. A silent Redis is worth another try by BullMQ; a job without record and request is not.
+      const error = asFleetError(thrown);
+      await job.failed(error, error.retry);
     }
   }
 }

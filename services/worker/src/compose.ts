@@ -85,7 +85,7 @@ export async function compose(config: WorkerConfig, log: Logger, env: Readonly<R
     health: new RedisHealth(connected('commands', 'health'), { clock }),
     queues,
     startJobs: new BullStartJobs({ connection: bull('sessions'), keyPrefix: config.redis.keyPrefix, onError }),
-    controlJobs: new ControlJobs({ connection: bull('control'), keyPrefix: config.redis.keyPrefix, records, clock, onError }),
+    controlJobs: new ControlJobs({ connection: bull('control'), keyPrefix: config.redis.keyPrefix, records, onError }),
     tavus,
     rooms,
   };

@@ -1,9 +1,9 @@
-import { ControlData, FleetError, jobs, queuePrefix } from '@tavus-fleet/contracts';
-import { sleep, type Clock } from '@tavus-fleet/lifecycle';
+import { ControlData, jobs, queuePrefix } from '@tavus-fleet/contracts';
 import type { Records, RedisConnection } from '@tavus-fleet/redis';
-import { UnrecoverableError, Worker, type Job } from 'bullmq';
+import { DelayedError, UnrecoverableError, Worker } from 'bullmq';
 
-// A start and a stop may be enqueued in one breath by a backend that writes no record: the start's worker makes it within this.
+// A start and a stop may be enqueued in one breath by a backend that writes no record: the start's worker, or a sweeper, makes it
+// within this. Between two looks the job waits in the queue and not here: a flood of unknown ids holds up no other stop.
 const RECORD_LOOKS = 10;
 const RECORD_LOOK_MS = 300;
 const CONCURRENCY = 16;
@@ -15,9 +15,9 @@ const CONCURRENCY = 16;
 export class ControlJobs {
   readonly #worker: Worker;
 
-  constructor(options: { connection: RedisConnection; keyPrefix: string; records: Records; clock: Clock; onError: (error: Error) => void }) {
-    const { records, clock } = options;
-    this.#worker = new Worker(jobs.stop.queue, (job) => handle(job, records, clock), {
+  constructor(options: { connection: RedisConnection; keyPrefix: string; records: Pick<Records, 'desire'>; onError: (error: Error) => void }) {
+    const { records } = options;
+    this.#worker = new Worker(jobs.stop.queue, (job, token) => handle(job, records, token), {
       connection: options.connection,
       prefix: queuePrefix(options.keyPrefix),
       concurrency: CONCURRENCY,
@@ -39,16 +39,18 @@ export class ControlJobs {
   }
 }
 
-/** Writes what is asked for; the answer is what came of it, readable in the job's result. */
-async function handle(job: Job, records: Records, clock: Clock): Promise<string> {
+/** What of a BullMQ job the handler needs. `attemptsStarted` counts how often it was taken, also when it was only put off. */
+export type ControlJob = { readonly name: string; readonly data: unknown; readonly attemptsStarted: number; moveToDelayed(at: number, token?: string): Promise<void> };
+
+/** Writes what is asked for; the answer is what came of it, readable in the job's result. A job put off burns no attempt. */
+export async function handle(job: ControlJob, records: Pick<Records, 'desire'>, token?: string): Promise<string> {
   const data = ControlData.safeParse(job.data);
   const verb = job.name;
   if (!data.success) throw new UnrecoverableError(`${data.error.issues[0]?.path.join('.') || 'data'}: ${data.error.issues[0]?.message ?? 'is malformed'}`);
-  if (verb !== 'stop' && verb !== 'cancel') throw new UnrecoverableError(`name: must be stop or cancel`);
-  for (let look = 1; ; look += 1) {
-    const outcome = await records.desire(data.data.conversationId, verb, data.data.reason ?? '');
-    if (outcome !== 'absent') return outcome;
-    if (look >= RECORD_LOOKS) throw new FleetError('not-found', 'No conversation of that id was ever asked for.', { field: 'conversationId' });
-    await sleep(clock, RECORD_LOOK_MS);
-  }
+  if (verb !== 'stop' && verb !== 'cancel') throw new UnrecoverableError('name: must be stop or cancel');
+  const outcome = await records.desire(data.data.conversationId, verb, data.data.reason ?? '');
+  if (outcome !== 'absent') return outcome;
+  if (job.attemptsStarted > RECORD_LOOKS) throw new UnrecoverableError('conversationId: no conversation of that id was ever asked for');
+  await job.moveToDelayed(Date.now() + RECORD_LOOK_MS, token); // BullMQ subtracts its own Date.now() again: only the difference counts
+  throw new DelayedError();
 }

@@ -1,4 +1,5 @@
 import { ConfigError, loadConfig, type WorkerConfig } from '@tavus-fleet/config';
+import { onShutdownSignal } from '@tavus-fleet/lifecycle';
 import { createLogger, slotStates } from '@tavus-fleet/telemetry';
 import { compose } from './compose.ts';
 import { buildDebugServer } from './debug-server.ts';
@@ -36,9 +37,9 @@ parts.metrics.onExpose(async () => {
 });
 
 let stopping = false;
-/** Ladder: drain → deadline ends sessions with a reason → second deadline, or second signal, exits non-zero. */
+/** Ladder: drain → deadline ends sessions with a reason → second deadline, or a second signal, exits non-zero. A drain that was asked for is no signal. */
 async function stop(why: string): Promise<void> {
-  if (stopping) process.exit(1);
+  if (stopping) return;
   stopping = true;
   log.info({ why, live: worker.sessions.size }, 'worker stopping');
   setTimeout(() => {
@@ -51,7 +52,7 @@ async function stop(why: string): Promise<void> {
   log.info({}, 'worker stopped');
   process.exit(0);
 }
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
+onShutdownSignal(process, { stop: (signal) => void stop(signal), atOnce: () => process.exit(1) });
 
 await worker.start();
 log.info({ url, workerId: parts.workerId, capacity: config.maxSessions }, 'worker listening');

@@ -1,7 +1,7 @@
 import { FleetError, type ConversationRecord, type Ownership } from '@tavus-fleet/contracts';
 import type { WorkerConfig } from '@tavus-fleet/config';
 import type { Clock } from '@tavus-fleet/lifecycle';
-import { tavusName, readEntries, type EventLog, type Keys, type Ledger, type LedgerIntent, type Records, type RedisConnection, type StreamSource } from '@tavus-fleet/redis';
+import { tavusName, readEntries, redisCall, type EventLog, type Keys, type Ledger, type LedgerIntent, type Records, type RedisConnection, type StreamSource } from '@tavus-fleet/redis';
 import type { Rooms } from '@tavus-fleet/rooms';
 import { TavusFailure, type CreateConversation, type TavusClient } from '@tavus-fleet/tavus';
 import type { Logger, Metrics } from '@tavus-fleet/telemetry';
@@ -38,12 +38,14 @@ const FIND_MS = 10_000;
 const NEVER = new AbortController().signal;
 
 /** Makes sessions: binds the fleet's parts to one conversation and its owner, so that a session cannot touch another's. */
-export function makeSession(deps: FactoryDeps, record: ConversationRecord, ownership: Ownership): Session {
+export function makeSession(deps: FactoryDeps, of: { record: ConversationRecord; ownership: Ownership; redisNowMs: number }): Session {
+  const { record, ownership, redisNowMs } = of;
   const { config, workerId, clock, rooms, metrics } = deps;
   const sessionDeps: SessionDeps = {
     workerId,
     record,
     ownership,
+    redisNowMs,
     records: recordsOf(deps, ownership),
     frames: framesOf(deps, record.conversationId),
     tavus: tavusOf(deps, record, ownership),
@@ -55,6 +57,7 @@ export function makeSession(deps: FactoryDeps, record: ConversationRecord, owner
       dropped: (why, count) => metrics.framesDropped(why, count),
       started: (seconds) => metrics.sessionStarted(seconds),
       ended: (reason) => metrics.sessionEnded(reason),
+      frameAge: (seconds) => metrics.frameAge(seconds),
     },
     clock,
     log: deps.log.child({ conversationId: record.conversationId, epoch: ownership.epoch, workerId }),
@@ -71,7 +74,7 @@ function recordsOf({ records, events }: FactoryDeps, ownership: Ownership): Sess
     },
     moveTo: (state, fields) => records.move(ownership, state, { ...(fields === undefined ? {} : { fields: { metrics: fields } }) }),
     checkpoint: (at) => records.patch(ownership, at),
-    end: (reason) => records.end(ownership, reason),
+    end: (reason, at) => records.end(ownership, reason, at),
     append: async (event) => (await events.append(ownership, event)) !== undefined,
   };
 }
@@ -83,7 +86,7 @@ function framesOf({ reader, redis, keys }: FactoryDeps, conversationId: string):
     async read(ids) {
       const [first, last] = [ids[0], ids.at(-1)];
       if (first === undefined || last === undefined) return [];
-      return readEntries(await redis.xrangeBuffer(frames, first, last));
+      return readEntries(await redisCall(() => redis.xrangeBuffer(frames, first, last)));
     },
   };
 }

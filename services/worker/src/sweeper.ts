@@ -5,6 +5,8 @@ import type { Clock, Timer } from '@tavus-fleet/lifecycle';
 export type WaitingStart = { readonly data: unknown; readonly enqueuedAt: number };
 
 export interface SweeperPort {
+  /** Redis' clock, ms since 1970: the records' times are by it, and ours may be off by more than a start's limit. */
+  nowMs(): Promise<number>;
   /** Waiting start jobs, oldest first, at most `limit`. */
   waiting(limit: number): Promise<readonly WaitingStart[]>;
   /** The record of a job, made now when only the job exists. Undefined for a job that is no start. */
@@ -53,15 +55,23 @@ export class Sweeper {
   }
 
   async #sweep(): Promise<void> {
-    const now = this.#clock.now();
+    const now = await this.#port.nowMs();
     const waiting = await this.#port.waiting(LOOK);
     const oldest = waiting.reduce((min, job) => Math.min(min, job.enqueuedAt), now);
     this.#port.oldest((now - oldest) / 1_000);
     for (const job of waiting) {
-      const data = StartData.safeParse(job.data);
-      if (!data.success) continue; // the claimer fails it, with the field that is wrong
-      const record = await this.#port.createdAt(data.data);
-      if (record?.queued && now - record.createdAt > record.startTimeoutSeconds * 1_000) await this.#port.failStartTimeout(data.data.conversationId);
+      try {
+        await this.#look(job, now);
+      } catch (error) {
+        this.#onError(error); // one record that cannot be read must not keep the others waiting for ever
+      }
     }
+  }
+
+  async #look(job: WaitingStart, now: number): Promise<void> {
+    const data = StartData.safeParse(job.data);
+    if (!data.success) return; // the claimer fails it, with the field that is wrong
+    const record = await this.#port.createdAt(data.data);
+    if (record?.queued && now - record.createdAt > record.startTimeoutSeconds * 1_000) await this.#port.failStartTimeout(data.data.conversationId);
   }
 }

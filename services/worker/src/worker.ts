@@ -1,6 +1,6 @@
-import { FleetError, type ConversationRecord, type StartData } from '@tavus-fleet/contracts';
+import { BY_QUEUE, FleetError, type ConversationRecord, type StartData } from '@tavus-fleet/contracts';
 import type { Timer } from '@tavus-fleet/lifecycle';
-import type { LeaseKeeper, Leases, Queues, RedisHealth, WorkerRegistry } from '@tavus-fleet/redis';
+import { redisCall, type LeaseKeeper, type Leases, type Queues, type RedisHealth, type WorkerRegistry } from '@tavus-fleet/redis';
 import { ClaimLoop } from './claim.ts';
 import type { ControlJobs } from './control.ts';
 import { makeSession, type FactoryDeps } from './session-factory.ts';
@@ -9,8 +9,6 @@ import type { BullStartJobs } from './start-jobs.ts';
 import { Sweeper } from './sweeper.ts';
 
 const HEARTBEAT_MS = 1_000;
-/** Said of a record whose start came straight through the queue: from somebody with access to Redis, not from an API key. */
-export const BY_QUEUE = 'queue';
 
 export type WorkerParts = FactoryDeps & {
   readonly version: string;
@@ -50,7 +48,7 @@ export class FleetWorker {
         record: (data) => this.#record(data),
         acquire: (id) => leases.acquire(id, workerId),
         hold: (ownership, told) => keeper.hold(ownership, { onLost: () => told.lost(), onDesired: (verb) => told.desired(verb) }),
-        session: (record, ownership) => makeSession(parts, record, ownership),
+        session: (record, ownership, redisNowMs) => makeSession(parts, { record, ownership, redisNowMs }),
         redisUp: () => health.up,
       },
     });
@@ -107,8 +105,12 @@ export class FleetWorker {
   }
 
   #sweeps(): ConstructorParameters<typeof Sweeper>[0] {
-    const { queues, records, metrics } = this.#parts;
+    const { queues, records, metrics, redis } = this.#parts;
     return {
+      nowMs: async () => {
+        const [seconds, micros] = await redisCall(() => redis.time());
+        return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+      },
       waiting: async (limit) => {
         const waiting = await queues.sessions.getJobs(['wait', 'delayed', 'prioritized'], 0, limit - 1, true);
         // Safe: BullMQ types data as any; the sweeper parses it.

@@ -8,15 +8,19 @@ export function tree(pid: number): number[] {
   const children = new Map<number, number[]>();
   for (const name of entries('/proc')) {
     const parent = Number(statFields(`/proc/${name}/stat`)[1]);
-    if (/^\d+$/.test(name) && Number.isInteger(parent)) children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+    if (/^\d+$/.test(name) && Number.isInteger(parent))
+      children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
   }
   const found = [pid];
   for (let at = 0; at < found.length; at += 1) found.push(...(children.get(found[at] ?? -1) ?? []));
   return found;
 }
 
-/** Everything below a process without itself: a service's browser. */
-export const below = (pid: number): number[] => tree(pid).slice(1);
+/** The browsers below a service; it may have other children (a bundler, which lives on unused). */
+export const browsersOf = (pid: number): number[] =>
+  tree(pid).filter((child) => child !== pid && /chrom|headless/i.test(textOf(`/proc/${child}/cmdline`)));
+
+export const isAlive = (pid: number): boolean => textOf(`/proc/${pid}/stat`) !== '';
 
 /** CPU seconds used so far, user and kernel. */
 export function cpuSeconds(pids: readonly number[]): number {

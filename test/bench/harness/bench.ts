@@ -6,7 +6,7 @@ export type BenchOptions = {
   readonly flags: ReadonlySet<string>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
-  say(line: string): void;
+  readonly say: (line: string) => void;
 };
 
 /** A file `test/bench/<name>.ts` exports these two. */

@@ -30,7 +30,10 @@ export type CpuTimes = { readonly busy: number; readonly idle: number; readonly 
 export function cpuTimes(): CpuTimes | undefined {
   try {
     const [line = ''] = readFileSync('/proc/stat', 'utf8').split('\n');
-    const [user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0] = line.split(/\s+/).slice(1).map(Number);
+    const [user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0] = line
+      .split(/\s+/)
+      .slice(1)
+      .map(Number);
     return { busy: user + nice + system + irq + softirq, idle: idle + iowait, steal };
   } catch {
     return undefined;
@@ -38,7 +41,10 @@ export function cpuTimes(): CpuTimes | undefined {
 }
 
 /** Shares of all cores between two readings, in percent. `steal`: the hypervisor gave our time to somebody else. */
-export function cpuShares(before: CpuTimes | undefined, after: CpuTimes | undefined): { busyPercent: number; stealPercent: number } | undefined {
+export function cpuShares(
+  before: CpuTimes | undefined,
+  after: CpuTimes | undefined,
+): { busyPercent: number; stealPercent: number } | undefined {
   if (!before || !after) return undefined;
   const steal = after.steal - before.steal;
   const busy = after.busy - before.busy;

@@ -3,7 +3,12 @@ import { Redis } from 'ioredis';
 import type { Latencies } from './latencies.ts';
 
 /** The baseline: one blocking connection over the same streams, and of each entry only the stamp is taken. */
-export async function readBare(url: string, prefix: string, conversations: number, latencies: Latencies): Promise<void> {
+export async function readBare(
+  url: string,
+  prefix: string,
+  conversations: number,
+  latencies: Latencies,
+): Promise<void> {
   const keys = createKeys(prefix);
   const streams = Array.from({ length: conversations }, (_, index) => keys.conversation(`c${index}`).frames);
   const places = new Map(streams.map((key, index) => [key, index]));

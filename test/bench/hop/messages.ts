@@ -2,7 +2,13 @@ import type { ChildProcess } from 'node:child_process';
 
 /** Bench → consumer. */
 export type ToConsumer =
-  | { readonly type: 'start'; readonly side: 'bare' | 'worker'; readonly url: string; readonly prefix: string; readonly conversations: number }
+  | {
+      readonly type: 'start';
+      readonly side: 'bare' | 'worker';
+      readonly url: string;
+      readonly prefix: string;
+      readonly conversations: number;
+    }
   | { readonly type: 'reset' }
   | { readonly type: 'collect' };
 
@@ -10,7 +16,13 @@ export type ToConsumer =
 export type FromConsumer = { readonly type: 'ready' } | { readonly type: 'round'; readonly round: Round };
 
 /** Latencies are microseconds; CPU is of the consumer's process per entry, microseconds. */
-export type Round = { readonly count: number; readonly p50Us: number; readonly p99Us: number; readonly maxUs: number; readonly cpuPerEntryUs: number };
+export type Round = {
+  readonly count: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly maxUs: number;
+  readonly cpuPerEntryUs: number;
+};
 
 /** Consumer → pages. */
 export type ToPages = { readonly url: string; readonly token: string; readonly conversationId: string };

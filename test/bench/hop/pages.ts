@@ -29,6 +29,23 @@ async function open(url: string, token: string, conversationId: string): Promise
 function play(page: FakePage): void {
   let consumed = 0;
   let at = performance.now();
+  let seconds = 0;
+  // A replica that sends nothing would be given up.
+  setInterval(() => {
+    seconds += 1;
+    page.emit({
+      type: 'media',
+      report: {
+        framesDecoded: seconds * 24,
+        fps: 24,
+        width: 640,
+        height: 360,
+        audioSamples: seconds * 48_000,
+        concealedSamples: 0,
+        audioPeak: 0.1,
+      },
+    });
+  }, 1_000);
   setInterval(() => {
     const now = performance.now();
     const received = page.receivedBytes / 2;

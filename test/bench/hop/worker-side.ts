@@ -13,7 +13,12 @@ import type { FromPages, ToPages } from './messages.ts';
  * A worker from the stream to the socket of the page: the reader, whole sessions with their video service, and rooms are the
  * product's own code. Tavus, record and ledger say yes at once; a checkpoint is a real write, as it shares the event loop.
  */
-export async function startSessions(url: string, prefix: string, conversations: number, latencies: Latencies): Promise<void> {
+export async function startSessions(
+  url: string,
+  prefix: string,
+  conversations: number,
+  latencies: Latencies,
+): Promise<void> {
   const keys = createKeys(prefix);
   const commands = connectRedis(url, { role: 'commands', name: 'hop:commands', log: silentLog });
   const blocking = connectRedis(url, { role: 'blocking', name: 'hop:frames', log: silentLog });
@@ -23,7 +28,14 @@ export async function startSessions(url: string, prefix: string, conversations: 
   for (let index = 0; index < conversations; index += 1) {
     const conversationId = `c${index}`;
     const { frames, record: recordKey } = keys.conversation(conversationId);
-    const record = ConversationRecord.parse({ conversationId, state: 'queued', epoch: 1, createdBy: 'bench', spec, createdAt: systemClock.now() });
+    const record = ConversationRecord.parse({
+      conversationId,
+      state: 'queued',
+      epoch: 1,
+      createdBy: 'bench',
+      spec,
+      createdAt: systemClock.now(),
+    });
     const deps: SessionDeps = {
       workerId: 'w-hop',
       record,
@@ -49,15 +61,36 @@ export async function startSessions(url: string, prefix: string, conversations: 
         end: async () => undefined,
         personaName: async () => 'Replica',
       },
-      ledger: { intend: async () => ({ outcome: 'ok', name: `n${index}` }), adopted: async () => undefined, closed: async () => undefined },
+      ledger: {
+        intend: async () => ({ outcome: 'ok', name: `n${index}` }),
+        adopted: async () => undefined,
+        closed: async () => undefined,
+      },
       rooms,
       userRoomHosts: [],
-      meters: { ttfb: () => undefined, dropped: (why, count) => { throw new Error(`${count} frames dropped: ${why}`); }, started: () => undefined, ended: () => undefined },
+      meters: {
+        ttfb: () => undefined,
+        dropped: (why, count) => {
+          throw new Error(`${count} frames dropped: ${why}`);
+        },
+        started: () => undefined,
+        ended: () => undefined,
+        frameAge: () => undefined,
+      },
       clock: systemClock,
-      log: { info: () => undefined, warn: (fields, message) => process.stderr.write(`${message} ${JSON.stringify(fields)}\n`) },
+      redisNowMs: systemClock.now(),
+      log: {
+        info: () => undefined,
+        warn: (fields, message) => process.stderr.write(`${message} ${JSON.stringify(fields)}\n`),
+      },
     };
     const session = new Session(deps);
-    void session.run().then((ending) => process.stderr.write(`session ended: ${JSON.stringify(ending)}\n`));
+    void session.run().then((ending) => {
+      // Figures of fewer conversations than were asked for would be too good.
+      process.stderr.write(`a session ended: ${JSON.stringify(ending)}
+`);
+      process.exit(1);
+    });
     const how = await session.started;
     if (how !== 'live') throw new Error(`A session did not become live: ${JSON.stringify(how)}`);
   }
@@ -80,7 +113,7 @@ function roomsOnPages(latencies: Latencies): Rooms {
       return stamping(room, latencies);
     },
     memoryBytes: async () => 0,
-    close: async () => void pages.disconnect(),
+    close: async () => pages.disconnect(),
   };
 }
 

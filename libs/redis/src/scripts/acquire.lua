@@ -1,7 +1,7 @@
 -- acquire: a worker becomes the owner.
 -- keys      record, lease
 -- arguments worker id, nonce, TTL in ms
--- answer    the new epoch | 'absent' | 'final' | 'held'
+-- answer    '<new epoch>:<now, ms>' | 'absent' | 'final' | 'held'
 -- invariant one owner: record not final and no lease; the epoch only grows
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then
@@ -16,4 +16,4 @@ end
 local epoch = text(redis.call('HINCRBY', KEYS[1], 'epoch', 1))
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'ownerNonce', ARGV[2])
 redis.call('SET', KEYS[2], ARGV[2] .. ':' .. epoch, 'PX', ARGV[3])
-return epoch
+return epoch .. ':' .. text(now_ms())

@@ -24,8 +24,8 @@ const summaries = {
  */
 export function controlRoutes(app: App, deps: AppDeps): void {
   const { conversations, frames } = deps;
-  const own = async (id: string, caller: string): Promise<ConversationRecord> =>
-    ownRecord(await conversations.get(id), caller);
+  const own = async (id: string, owns: readonly string[]): Promise<ConversationRecord> =>
+    ownRecord(await conversations.get(id), owns);
 
   for (const verb of ['stop', 'cancel'] as const) {
     app.post(
@@ -43,9 +43,9 @@ export function controlRoutes(app: App, deps: AppDeps): void {
         },
       },
       async (request, reply) => {
-        const { conversationId } = await own(request.params.conversationId, request.caller);
+        const { conversationId } = await own(request.params.conversationId, request.owns);
         const outcome = await conversations.desire(conversationId, verb, request.body?.reason);
-        const { state, desired, endReason } = await own(conversationId, request.caller);
+        const { state, desired, endReason } = await own(conversationId, request.owns);
         if (outcome === 'over') throw over({ state, endReason });
         return reply.code(202).send({ conversationId, state, desired: desired ?? verb });
       },
@@ -66,7 +66,7 @@ export function controlRoutes(app: App, deps: AppDeps): void {
       },
     },
     async (request, reply) => {
-      const { conversationId } = open(await own(request.params.conversationId, request.caller));
+      const { conversationId } = open(await own(request.params.conversationId, request.owns));
       const entryId = await frames.append(conversationId, { type: 'interruption', ...request.body });
       return reply.code(202).send({ conversationId, entryId });
     },
@@ -88,9 +88,9 @@ export function controlRoutes(app: App, deps: AppDeps): void {
       },
     },
     async (request, reply) => {
-      const record = await own(request.params.conversationId, request.caller);
+      const record = await own(request.params.conversationId, request.owns);
       const answer = await conversations.updateSettings(record.conversationId, request.body);
-      if (answer.outcome !== 'changed') throw over(await own(record.conversationId, request.caller));
+      if (answer.outcome !== 'changed') throw over(await own(record.conversationId, request.owns));
       return reply.code(202).send({ changed: answer.changed });
     },
   );

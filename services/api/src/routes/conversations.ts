@@ -51,7 +51,7 @@ export function conversationRoutes(app: App, deps: AppDeps): void {
       },
     },
     // oxlint-disable-next-line oxc/no-async-endpoint-handlers -- fastify, unlike Express, awaits its handlers
-    async (request) => viewOf(ownRecord(await conversations.get(request.params.conversationId), request.caller)),
+    async (request) => viewOf(ownRecord(await conversations.get(request.params.conversationId), request.owns)),
   );
 
   app.get(
@@ -69,7 +69,7 @@ export function conversationRoutes(app: App, deps: AppDeps): void {
     async (request) => {
       const { state, cursor, limit } = request.query;
       const page = await conversations.list({
-        createdBy: request.caller,
+        createdBy: request.owns,
         limit: Number(limit),
         ...(state === undefined ? {} : { state }),
         ...(cursor === undefined ? {} : { cursor }),

@@ -43,7 +43,7 @@ export function eventRoutes(app: App, deps: AppDeps): void {
     async (request, reply) => {
       const { conversationId } = request.params;
       const after = request.headers['last-event-id'] || '0';
-      const record = ownRecord(await conversations.get(conversationId), request.caller);
+      const record = ownRecord(await conversations.get(conversationId), request.owns);
       // EventSource comes back for ever unless it is told 204.
       if (isFinal(record.state) && (await events.read(conversationId, after, 1)).lastId === after)
         return reply.code(204).send(undefined);

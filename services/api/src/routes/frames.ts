@@ -27,7 +27,7 @@ export function frameRoutes(app: App, deps: AppDeps): void {
     async (request, reply) => {
       const frame = frameOf(request.body);
       const { conversationId } = open(
-        ownRecord(await deps.conversations.get(request.params.conversationId), request.caller),
+        ownRecord(await deps.conversations.get(request.params.conversationId), request.owns),
       );
       return reply.code(202).send({ conversationId, entryId: await deps.frames.append(conversationId, frame) });
     },

@@ -26,6 +26,8 @@ export interface SessionLedger {
 const FULL_MS = 300;
 const TAVUS_FULL_MS = 2_000;
 const MAX_FAILURES = 3;
+/** Asking for the same name again is asking once, so a silent Redis only makes us wait. */
+const UNTIL_REDIS = { attempts: Number.POSITIVE_INFINITY, firstMs: 200, maxMs: 1_000, when: (error: FleetError) => error.code === 'redis-unavailable' };
 const END_RETRY = { attempts: 8, firstMs: 250, maxMs: 5_000 };
 
 /**
@@ -52,15 +54,20 @@ export class LedgeredConversations implements ConversationApi {
     let failures = 0;
     for (let attempt = 1; ; attempt += 1) {
       const name = await this.#slot(attempt, signal);
+      let unknown = false;
       try {
         const answer = await this.#tavus.create(name);
+        unknown = answer === 'unknown';
         const created = answer === 'unknown' ? await this.#adopt(name) : answer;
+        unknown = false;
+        if (!created) throw new FleetError('tavus-unavailable', 'Tavus did not answer the create, and no conversation of that name is active.');
         this.#names.set(created.conversationId, name);
         await this.#book(() => this.#ledger.adopted(name, created.conversationId));
         return created;
       } catch (thrown) {
         const error = asFleetError(thrown);
-        await this.#book(() => this.#ledger.closed(name));
+        // Nobody could say whether it exists: its row stays, so that whoever reconciles finds and ends it.
+        if (!unknown) await this.#book(() => this.#ledger.closed(name));
         if (error.code === 'tavus-capacity') {
           this.#onWaiting('tavus-full');
           await sleep(this.#clock, error.retryAfterMs ?? TAVUS_FULL_MS, signal);
@@ -99,7 +106,7 @@ export class LedgeredConversations implements ConversationApi {
   async #slot(attempt: number, signal: AbortSignal): Promise<string> {
     for (let told = false; ; told = true) {
       signal.throwIfAborted();
-      const { outcome, name } = await this.#ledger.intend(attempt);
+      const { outcome, name } = await retry(UNTIL_REDIS, { signal, clock: this.#clock }, () => this.#ledger.intend(attempt));
       if (outcome === 'ok') return name;
       if (!told) this.#onWaiting('fleet-full');
       await sleep(this.#clock, FULL_MS, signal);
@@ -107,13 +114,10 @@ export class LedgeredConversations implements ConversationApi {
   }
 
   /** Finds what a create without an answer may have made, by its unique name; looks twice, because a list may lag. */
-  async #adopt(name: string): Promise<Created> {
-    for (let look = 1; look <= 2; look += 1) {
-      const found = await this.#tavus.findActive(name);
-      if (found) return found;
-      await sleep(this.#clock, 500);
-    }
-    throw new FleetError('tavus-unavailable', 'Tavus did not answer the create, and no conversation of that name is active.');
+  async #adopt(name: string): Promise<Created | undefined> {
+    const first = await this.#tavus.findActive(name);
+    if (first) return first;
+    await sleep(this.#clock, 500);
+    return await this.#tavus.findActive(name);
   }
 }
-

@@ -5,13 +5,17 @@ import type { SessionLedger, SessionTavus } from './conversations.ts';
 import type { Entry, FramesSource } from './frames-in.ts';
 import type { SessionMeters } from './output.ts';
 
+/** How far a session came: what a successor needs and what the API shows. */
+export type SessionProgress = { readonly position?: string; readonly counters: Counters; readonly metrics: RecordMetrics };
+
 /** Fenced writes of one conversation's record. `fenced` = somebody else owns it now; a rejection = Redis is silent, nothing is known. */
 export interface SessionRecords {
   secrets(): Promise<ConversationSecrets>;
   created(conversation: { conversationId: string; conversationUrl: string }): Promise<'patched' | 'fenced'>;
   moveTo(state: 'starting' | 'live' | 'stopping', metrics?: RecordMetrics): Promise<'moved' | 'refused' | 'fenced'>;
-  checkpoint(at: { position?: string; counters: Counters; metrics: RecordMetrics }): Promise<'patched' | 'fenced'>;
-  end(reason: EndReason): Promise<'moved' | 'refused' | 'fenced'>;
+  checkpoint(at: SessionProgress): Promise<'patched' | 'fenced'>;
+  /** The last move, with the last counters in the same step. */
+  end(reason: EndReason, at: SessionProgress): Promise<'moved' | 'refused' | 'fenced'>;
   append(event: OutboundEvent, signal: AbortSignal): Promise<boolean>;
 }
 
@@ -20,7 +24,12 @@ export interface SessionFrames extends FramesSource {
   subscribe(fromId: string, onEntries: (entries: readonly Entry[]) => void): () => void;
 }
 
-export type SessionMetersAll = SessionMeters & { started(seconds: number): void; ended(reason: EndReason): void };
+export type SessionMetersAll = SessionMeters & {
+  started(seconds: number): void;
+  ended(reason: EndReason): void;
+  /** From XADD to being taken from the stream; sampled. */
+  frameAge(seconds: number): void;
+};
 
 /** The narrow part of pino that a session uses. */
 export interface SessionLog {
@@ -33,6 +42,8 @@ export type SessionDeps = {
   readonly workerId: string;
   readonly record: ConversationRecord;
   readonly ownership: Ownership;
+  /** Redis' clock at the moment of acquiring, ms since 1970: ours may be off by minutes. */
+  readonly redisNowMs: number;
   readonly records: SessionRecords;
   readonly frames: SessionFrames;
   readonly tavus: SessionTavus;

@@ -1,7 +1,10 @@
-import type { OutboundEvent } from '@tavus-fleet/contracts';
+import { asFleetError, type OutboundEvent } from '@tavus-fleet/contracts';
 import { sleep, type Clock } from '@tavus-fleet/lifecycle';
 
-/** Appends one event for the owner; false = fenced: somebody else owns the conversation. Rejects while Redis is silent. */
+/**
+ * Appends one event for the owner; false = fenced: somebody else owns the conversation. Rejects with `redis-unavailable` while
+ * Redis is silent, with anything else when this event can never be written (it does not fit its schema).
+ */
 export type AppendEvent = (event: OutboundEvent, signal: AbortSignal) => Promise<boolean>;
 
 // A live session says a few events a second; this many bridge a Redis outage of minutes.
@@ -34,9 +37,7 @@ export class EventWriter {
       this.#lost += 1;
     }
     this.#waiting.push(event);
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#run();
   }
 
   /** Resolves when all that was written has been appended or the signal aborts. */
@@ -52,19 +53,29 @@ export class EventWriter {
 
   async #run(): Promise<void> {
     const { signal } = this.#life;
-    for (let event = this.#take(); event && !signal.aborted; ) {
+    await Promise.resolve(); // so that `#running` is set before it can be cleared
+    for (let event = this.#take(); event && !signal.aborted;) {
+      const current: OutboundEvent = event;
       try {
-        const ok = await this.#append(event, signal);
+        const ok = await this.#append(current, signal);
         if (!ok) {
           this.close();
           this.#onFenced();
         }
         event = this.#take();
-      } catch {
+      } catch (error) {
         // Redis is silent: media goes on and events wait. The pause ends early when the session does.
-        await sleep(this.#clock, RETRY_MS, signal).catch(() => undefined);
+        if (asFleetError(error).code === 'redis-unavailable') await sleep(this.#clock, RETRY_MS, signal).catch(() => undefined);
+        else event = this.#instead(current);
       }
     }
+    this.#running = undefined; // in the turn that found nothing more: what is written later starts anew
+  }
+
+  /** An event that cannot be written must not hold up those behind it: its loss is said in its place, once. */
+  #instead(event: OutboundEvent): OutboundEvent | undefined {
+    if (event.type === 'error' && event.data.code === 'internal') return this.#take();
+    return { type: 'error', data: { code: 'internal', category: 'application', fatal: false, message: `An event of type ${event.type} could not be written.` } };
   }
 
   #take(): OutboundEvent | undefined {

@@ -3,12 +3,14 @@ import { retry, withDeadline } from '@tavus-fleet/lifecycle';
 import type { Room } from '@tavus-fleet/rooms';
 import type { TavusVideoService } from '@tavus-fleet/video-service';
 import type { Checkpoints } from './checkpoints.ts';
-import type { SessionDeps } from './deps.ts';
+import type { SessionDeps, SessionProgress } from './deps.ts';
 import type { Ending } from './ending.ts';
+import type { Endings } from './endings.ts';
 import type { EventWriter } from './event-writer.ts';
 import type { SessionOutput } from './output.ts';
 
 const FLUSH_MS = 2_000;
+const LEAVE_MS = 3_000;
 const CLOSE_MS = 5_000;
 // Redis may be away for a while; until it says who owns the conversation nobody may end it at Tavus.
 const UNTIL_KNOWN = { attempts: Number.POSITIVE_INFINITY, firstMs: 200, maxMs: 1_000, when: () => true };
@@ -20,49 +22,73 @@ export type Acquired = {
   readonly events: EventWriter;
   readonly checkpoints: Checkpoints;
   readonly output: SessionOutput;
+  readonly progress: () => SessionProgress;
+  /** May become stronger while we work: a cancel cuts a drain short, a lost lease ends it without a word. */
+  readonly endings: Endings;
+  /** Stops listening to the backend: system frames count until everything is played. */
+  readonly deaf: () => void;
   /** Aborts when the worker cannot wait any longer: what is not done then is left to the reaper and Tavus' own timeouts. */
-  readonly hurry: AbortSignal;
+  readonly giveUp: AbortSignal;
 };
 
 /**
  * Gives a session back, bottom to top: move to `stopping` (fenced: from here on nobody else may end it) → drain or not →
- * rooms → Tavus conversation → record → page. Every step runs though another failed. Never rejects.
+ * rooms → Tavus conversation → record → page. Every step runs though another failed. Never rejects. Answers how it ended.
  */
-export async function finish(ending: Ending, acquired: Acquired): Promise<void> {
-  const { deps, room, events, checkpoints } = acquired;
-  const owned = ending.how !== 'abandon' && (await step(acquired, 'stopping', () => move(acquired))) === true;
-  if (ending.how !== 'abandon' && owned) await giveBack(ending, acquired);
+export async function finish(first: Ending, acquired: Acquired): Promise<Ending> {
+  const { deps, room, events, checkpoints, deaf, endings } = acquired;
+  const owned = first.how !== 'abandon' && (await moveAndSilence(first, acquired));
+  const ending = owned ? await drained(acquired) : undefined;
+  deaf();
+  await checkpoints.close();
+  if (ending && ending.how !== 'abandon') await giveBack(ending, acquired);
   else await leaveSilently(acquired);
-  checkpoints.close();
   events.close();
   await step(acquired, 'page', () => withDeadline({ ms: CLOSE_MS, what: 'Closing the page', clock: deps.clock }, async () => room?.close()));
+  return owned ? (endings.now ?? first) : { how: 'abandon', reason: 'lease-lost' };
+}
+
+/** Leaving is nobody's to forbid, so a cancel is silent at once, also while Redis does not answer. True when the record is ours to end. */
+async function moveAndSilence(first: Ending, acquired: Acquired): Promise<boolean> {
+  const moving = step(acquired, 'stopping', () => move(acquired));
+  if (first.how !== 'stop') await leave(acquired);
+  return (await moving) === true;
+}
+
+/** Plays what was accepted, if that is how it ends; answers how it ends by now. */
+async function drained(acquired: Acquired): Promise<Ending | undefined> {
+  const { service, endings } = acquired;
+  if (endings.now?.how === 'stop') await step(acquired, 'drain', async () => service?.drain(endings.cut));
+  return endings.now;
 }
 
 async function giveBack(ending: Exclude<Ending, { how: 'abandon' }>, acquired: Acquired): Promise<void> {
-  const { deps, service, events, checkpoints, output, hurry } = acquired;
+  const { deps, service, events, output, giveUp, progress } = acquired;
   if (ending.error) output.error(ending.error.code, ending.error.message, true, ending.error.field);
-  if (ending.how === 'stop') await step(acquired, 'service', async () => service?.stop(hurry));
-  else await step(acquired, 'service', async () => service?.cancel(hurry));
-  await step(acquired, 'cleanup', async () => service?.cleanup(hurry));
-  await checkpoints.now();
-  await withDeadline({ ms: FLUSH_MS, what: 'Writing the last events', clock: deps.clock }, (signal) => events.flush(signal)).catch((error: unknown) => warn(acquired, 'events', error));
-  await step(acquired, 'record', () => retry(UNTIL_KNOWN, { signal: hurry, clock: deps.clock }, () => deps.records.end(ending.reason)));
+  await step(acquired, 'service', async () => service?.cleanup(giveUp));
+  await step(acquired, 'events', () => withDeadline({ ms: FLUSH_MS, what: 'Writing the last events', clock: deps.clock }, (signal) => events.flush(signal)));
+  // The last counters go with the last move: who reads the record after `ended` sees them.
+  await step(acquired, 'record', () => retry(UNTIL_KNOWN, { signal: giveUp, clock: deps.clock }, () => deps.records.end(ending.reason, progress())));
   deps.meters.ended(ending.reason);
   deps.log.info({ endReason: ending.reason, state: finalState(ending.reason), ...output.summary() }, 'session ended');
 }
 
 /** The Tavus conversation lives on with its new owner: our bots vanish from the rooms and nothing is said about it. */
 async function leaveSilently(acquired: Acquired): Promise<void> {
-  const { deps, room, service, events } = acquired;
+  const { deps, service, events, output } = acquired;
   events.close();
   await step(acquired, 'service', async () => service?.abandon());
-  await step(acquired, 'rooms', async () => room?.leave());
-  deps.log.warn({ ...acquired.output.summary() }, 'session abandoned: another worker owns the conversation');
+  await leave(acquired);
+  deps.log.warn({ ...output.summary() }, 'session abandoned: another worker owns the conversation, or Redis did not say who does');
+}
+
+async function leave(acquired: Acquired): Promise<void> {
+  await step(acquired, 'rooms', () => withDeadline({ ms: LEAVE_MS, what: 'Leaving the rooms', clock: acquired.deps.clock }, async (signal) => acquired.room?.leave(signal)));
 }
 
 /** True when the record says `stopping` under our ownership; false when it names another owner. */
-async function move({ deps, hurry }: Acquired): Promise<boolean> {
-  const outcome = await retry(UNTIL_KNOWN, { signal: hurry, clock: deps.clock }, () => deps.records.moveTo('stopping'));
+async function move({ deps, giveUp }: Acquired): Promise<boolean> {
+  const outcome = await retry(UNTIL_KNOWN, { signal: giveUp, clock: deps.clock }, () => deps.records.moveTo('stopping'));
   return outcome !== 'fenced';
 }
 
@@ -70,12 +96,8 @@ async function step<T>(acquired: Acquired, name: string, work: () => Promise<T>)
   try {
     return await work();
   } catch (error) {
-    warn(acquired, name, error);
+    const { code, message } = asFleetError(error);
+    acquired.deps.log.warn({ step: name, code, reason: message }, 'a step of the release failed; the others go on');
     return undefined;
   }
-}
-
-function warn({ deps }: Acquired, step: string, thrown: unknown): void {
-  const { code, message } = asFleetError(thrown);
-  deps.log.warn({ step, code, reason: message }, 'a step of the release failed; the others go on');
 }

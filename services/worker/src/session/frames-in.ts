@@ -10,15 +10,19 @@ export interface FramesTarget {
   /** `end` was reached, in order; or `cancel` came, at once. */
   end(verb: 'stop' | 'cancel', reason: string | undefined): void;
   malformed(what: MalformedFrame): void;
-  dropped(count: number, ms: number, why: 'interrupted' | 'trimmed' | 'after-end'): void;
+  dropped(count: number, ms: number, why: 'interrupted' | 'canceled' | 'trimmed' | 'overflow' | 'after-end'): void;
 }
 
-/** Reads entries again whose payload was let go. What was trimmed meanwhile is simply absent from the answer. */
+/**
+ * Reads entries again whose payload was let go. What was trimmed meanwhile is simply absent from the answer. Tries until Redis
+ * answers; rejects only when the session is over.
+ */
 export interface FramesSource {
   read(ids: readonly string[]): Promise<readonly Entry[]>;
 }
 
-type Waiting = { readonly id: string; frame: InboundFrame | undefined; bytes: number; readonly ms: number; readonly keeps: boolean };
+/** `frame` is absent while its payload is let go; `size` is that payload's, bytes. */
+type Waiting = { readonly id: string; frame: InboundFrame | undefined; readonly size: number; readonly ms: number; readonly keeps: boolean };
 
 // The service is kept this far ahead of real time: enough to ride out any pause of ours, little to throw away.
 const FEED_MS = 6_000;
@@ -38,7 +42,9 @@ export class FramesIn {
   #waiting: Waiting[] = [];
   #keptBytes = 0;
   #rereading = false;
-  #ended = false;
+  #giving = false;
+  #endWaits = false;
+  #ended: 'no' | 'end' | 'cancel' = 'no';
   #framesIn = 0;
 
   constructor(target: FramesTarget, source: FramesSource) {
@@ -50,9 +56,9 @@ export class FramesIn {
     return this.#framesIn;
   }
 
-  /** An `end` or `cancel` has been read: nothing after it counts. */
+  /** An `end` or `cancel` has been read: of what comes after it only system frames count. */
   get endSeen(): boolean {
-    return this.#ended || this.#waiting.some((waiting) => waiting.frame?.type === 'end');
+    return this.#endWaits || this.#ended !== 'no';
   }
 
   /** New entries, oldest first, as the reader got them. Never waits. */
@@ -61,15 +67,16 @@ export class FramesIn {
     this.pump();
   }
 
-  /** Feeds what may be fed; called whenever the service has played something. */
+  /** Feeds what may be fed; called whenever the service has played something, also while it takes a frame: then the loop below goes on. */
   pump(): void {
+    if (this.#giving) return;
     for (let next = this.#waiting[0]; next && (next.frame?.type === 'end' || this.#target.bufferedMs() < FEED_MS); next = this.#waiting[0]) {
       if (!next.frame) {
         void this.#reread();
         return;
       }
       this.#waiting.shift();
-      this.#keptBytes -= next.bytes;
+      this.#keptBytes -= next.size;
       this.#give(next.frame, next.id);
     }
   }
@@ -77,52 +84,59 @@ export class FramesIn {
   /** Ends in order although no `end` entry came (it was trimmed, or never written). */
   endAtTail(reason: string | undefined): void {
     if (this.endSeen) return;
-    this.#waiting.push({ id: '0', frame: { type: 'end', ...(reason === undefined ? {} : { reason }) }, bytes: 0, ms: 0, keeps: true });
+    this.#endWaits = true;
+    this.#waiting.push({ id: '0', frame: { type: 'end', ...(reason === undefined ? {} : { reason }) }, size: 0, ms: 0, keeps: true });
     this.pump();
   }
 
   #entry(entry: Entry): void {
     this.#framesIn += 1;
-    if (this.#ended) return this.#target.dropped(1, 0, 'after-end');
+    if (this.#ended === 'cancel') return this.#target.dropped(1, 0, 'after-end');
     const parsed = parseEntry(entry.fields);
     if ('malformed' in parsed) return this.#target.malformed(parsed.malformed);
     const { frame } = parsed;
     if (frame.type === 'cancel') {
-      this.#ended = true;
-      this.#drop('interrupted', false);
+      this.#ended = 'cancel';
+      this.#drop('canceled', false);
       return this.#target.end('cancel', frame.reason);
     }
     if (frame.type === 'interruption') {
       this.#drop('interrupted', true);
       return this.#target.frame({ ...frame, position: entry.id });
     }
+    if (this.endSeen) return this.#target.dropped(1, durationMs(frame), 'after-end');
+    if (frame.type === 'end') this.#endWaits = true;
     if (this.#waiting.length === 0 && (frame.type === 'end' || this.#target.bufferedMs() < FEED_MS)) return this.#give(frame, entry.id);
     this.#keep(frame, entry.id);
   }
 
   #keep(frame: InboundFrame, id: string): void {
-    if (this.#waiting.length >= MAX_WAITING) return this.#target.dropped(1, durationMs(frame), 'trimmed');
-    const bytes = frame.type === 'tts-audio' ? frame.audio.byteLength : 0;
-    const letGo = bytes > 0 && this.#keptBytes + bytes > KEEP_BYTES;
-    if (!letGo) this.#keptBytes += bytes;
-    this.#waiting.push({ id, frame: letGo ? undefined : frame, bytes: letGo ? 0 : bytes, ms: durationMs(frame), keeps: frameClass[frame.type] === 'uninterruptible' });
+    if (this.#waiting.length >= MAX_WAITING && frame.type !== 'end') return this.#target.dropped(1, durationMs(frame), 'overflow');
+    const size = frame.type === 'tts-audio' ? frame.audio.byteLength : 0;
+    const letGo = size > 0 && this.#keptBytes + size > KEEP_BYTES;
+    if (!letGo) this.#keptBytes += size;
+    this.#waiting.push({ id, frame: letGo ? undefined : frame, size, ms: durationMs(frame), keeps: frameClass[frame.type] === 'uninterruptible' });
   }
 
   #give(frame: InboundFrame, id: string): void {
-    if (this.#ended) return;
-    if (frame.type === 'end') {
-      this.#ended = true;
-      this.#target.end('stop', frame.reason);
-    } else {
-      this.#target.frame({ ...frame, position: id });
+    this.#giving = true;
+    try {
+      if (frame.type === 'end') {
+        this.#ended = 'end';
+        this.#target.end('stop', frame.reason);
+      } else {
+        this.#target.frame({ ...frame, position: id });
+      }
+    } finally {
+      this.#giving = false;
     }
   }
 
-  #drop(why: 'interrupted', keepUninterruptible: boolean): void {
-    const kept = keepUninterruptible ? this.#waiting.filter((waiting) => waiting.keeps) : [];
-    const dropped = this.#waiting.filter((waiting) => !kept.includes(waiting));
+  #drop(why: 'interrupted' | 'canceled', keepUninterruptible: boolean): void {
+    const kept = this.#waiting.filter((waiting) => keepUninterruptible && waiting.keeps);
+    const dropped = this.#waiting.filter((waiting) => !(keepUninterruptible && waiting.keeps) && waiting.frame?.type !== 'end');
     this.#waiting = kept;
-    this.#keptBytes = kept.reduce((sum, waiting) => sum + waiting.bytes, 0);
+    this.#keptBytes = 0; // what is kept is never audio
     if (dropped.length === 0) return;
     this.#target.dropped(dropped.length, dropped.reduce((sum, waiting) => sum + waiting.ms, 0), why);
   }
@@ -131,13 +145,28 @@ export class FramesIn {
     if (this.#rereading) return;
     this.#rereading = true;
     try {
-      const wanted = this.#waiting.filter((waiting) => !waiting.frame).slice(0, REREAD_COUNT);
+      const wanted = this.#nextLetGo();
       const found = new Map((await this.#source.read(wanted.map((waiting) => waiting.id))).map((entry) => [entry.id, entry]));
       for (const waiting of wanted) this.#fill(waiting, found.get(waiting.id));
+    } catch {
+      return; // the session is over: nobody waits for these frames any more
     } finally {
       this.#rereading = false;
     }
     this.pump();
+  }
+
+  /** The next frames to read again: no more than may be kept, and at least one. */
+  #nextLetGo(): Waiting[] {
+    const wanted: Waiting[] = [];
+    let bytes = 0;
+    for (const waiting of this.#waiting) {
+      if (waiting.frame) continue;
+      bytes += waiting.size;
+      if (wanted.length > 0 && (bytes > KEEP_BYTES || wanted.length >= REREAD_COUNT)) break;
+      wanted.push(waiting);
+    }
+    return wanted;
   }
 
   #fill(waiting: Waiting, entry: Entry | undefined): void {
@@ -146,8 +175,7 @@ export class FramesIn {
     const parsed = entry && parseEntry(entry.fields);
     if (parsed && 'frame' in parsed) {
       waiting.frame = parsed.frame;
-      waiting.bytes = parsed.frame.type === 'tts-audio' ? parsed.frame.audio.byteLength : 0;
-      this.#keptBytes += waiting.bytes;
+      this.#keptBytes += waiting.size;
     } else {
       this.#waiting.splice(at, 1);
       this.#target.dropped(1, waiting.ms, 'trimmed');

@@ -1,6 +1,7 @@
 import { errorCodes, type Counters, type MalformedFrame, type OutboundEvent, type RecordMetrics } from '@tavus-fleet/contracts';
 import type { RoomEvent } from '@tavus-fleet/rooms';
 import type { FrameOut, FrameSink, Position } from '@tavus-fleet/video-service';
+import type { SessionProgress } from './deps.ts';
 
 /** What the fleet counts of a session beyond its own events. Must not throw. */
 export interface SessionMeters {
@@ -76,7 +77,7 @@ export class SessionOutput implements FrameSink {
   }
 
   /** Progress for the checkpoint: what a successor needs and what the API shows. */
-  progress(framesIn: number): { position?: string; counters: Counters; metrics: RecordMetrics } {
+  progress(framesIn: number): SessionProgress {
     this.counters.framesIn = framesIn;
     return { counters: { ...this.counters }, metrics: { ...this.metrics }, ...(this.#position === undefined ? {} : { position: this.#position }) };
   }
@@ -95,7 +96,8 @@ export class SessionOutput implements FrameSink {
     if (event.type === 'media') this.metrics.videoFps = event.report.fps;
     if ((event.type !== 'participant-joined' && event.type !== 'participant-left') || event.participant.local) return;
     const { id, userName } = event.participant;
-    this.#write({ type: event.type, data: { room: event.room, participantId: id, ...(userName === undefined ? {} : { userName }) } });
+    const reason = event.type === 'participant-left' && event.reason !== undefined ? { reason: event.reason } : {};
+    this.#write({ type: event.type, data: { room: event.room, participantId: id, ...(userName === undefined ? {} : { userName }), ...reason } });
   }
 
   dropped(count: number, ms: number, why: string): void {

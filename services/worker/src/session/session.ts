@@ -1,18 +1,23 @@
 import { FleetError, roomUrlProblem, type ConversationSecrets, type EndReason } from '@tavus-fleet/contracts';
-import { firstOf, Latch, together, withDeadline } from '@tavus-fleet/lifecycle';
-import type { Room } from '@tavus-fleet/rooms';
+import { firstOf, Latch, retry, together, withDeadline, type Timer } from '@tavus-fleet/lifecycle';
+import type { Room, RoomEvent } from '@tavus-fleet/rooms';
 import { TavusVideoService } from '@tavus-fleet/video-service';
 import { Checkpoints } from './checkpoints.ts';
 import { Checks } from './checks/checks.ts';
 import { LedgeredConversations } from './conversations.ts';
-import type { SessionDeps } from './deps.ts';
+import type { SessionDeps, SessionProgress } from './deps.ts';
 import { endingOf, type Ending } from './ending.ts';
+import { Endings } from './endings.ts';
 import { EventWriter } from './event-writer.ts';
-import { FramesIn } from './frames-in.ts';
+import { FramesIn, type Entry } from './frames-in.ts';
 import { audioMode } from './mode.ts';
 import { SessionOutput } from './output.ts';
 import { finish } from './finish.ts';
 
+/** From the deadline of a drain to giving up: time to say `stopping`, end the Tavus conversation and write the reason. */
+const HURRY_MS = 10_000;
+/** What is asked of Redis while it is silent is asked again until it answers or the session ends. */
+const UNTIL_REDIS = { attempts: Number.POSITIVE_INFINITY, firstMs: 200, maxMs: 1_000, when: (error: FleetError) => error.code === 'redis-unavailable' };
 const OPEN_MS = 15_000;
 const USER_ROOM_MS = 15_000;
 
@@ -22,15 +27,18 @@ const USER_ROOM_MS = 15_000;
  */
 export class Session {
   readonly #deps: SessionDeps;
-  readonly #ending = new Latch<Ending>();
+  readonly #endings = new Endings();
   readonly #started = new Latch<'live' | Ending>();
   readonly #start = new AbortController();
-  readonly #hurry = new AbortController();
+  readonly #giveUp = new AbortController();
+  /** Redis' clock minus ours, ms. */
+  readonly #skewMs: number;
   readonly #events: EventWriter;
   readonly #output: SessionOutput;
   readonly #framesIn: FramesIn;
   readonly #checkpoints: Checkpoints;
-  #unsubscribe: (() => void) | undefined;
+  readonly #unsubscribe: (() => void)[] = [];
+  #hurrying: Timer | undefined;
   #stopReason: EndReason = 'stopped';
   #room: Room | undefined;
   #service: TavusVideoService | undefined;
@@ -40,19 +48,23 @@ export class Session {
   constructor(deps: SessionDeps) {
     this.#deps = deps;
     const { clock, records } = deps;
+    this.#skewMs = deps.redisNowMs - clock.now();
     this.#events = new EventWriter((event, signal) => records.append(event, signal), () => this.lost(), clock);
     this.#output = new SessionOutput((event) => this.#events.write(event), deps.meters, () => this.#played());
     this.#framesIn = new FramesIn(
       {
         bufferedMs: () => (this.#live ? (this.#service?.bufferedMs ?? 0) : Number.POSITIVE_INFINITY),
-        frame: (frame) => this.#service?.processFrame(frame),
-        end: (verb) => void this.#ending.set(verb === 'stop' ? { how: 'stop', reason: this.#stopReason } : { how: 'cancel', reason: 'canceled' }),
+        frame: (frame) => {
+          // Only an interruption comes before we are live, and what it drops has been dropped: nothing plays yet.
+          if (this.#live) this.#service?.processFrame(frame);
+        },
+        end: (verb) => void this.#endings.set(verb === 'stop' ? { how: 'stop', reason: this.#stopReason } : { how: 'cancel', reason: 'canceled' }),
         dropped: (count, ms, why) => this.#output.dropped(count, ms, why),
         malformed: (what) => this.#output.malformed(what),
       },
-      deps.frames,
+      { read: (ids) => retry({ ...UNTIL_REDIS, when: () => true }, { signal: this.#endings.cut, clock }, () => deps.frames.read(ids)) },
     );
-    this.#checkpoints = new Checkpoints(clock, () => records.checkpoint(this.#output.progress(this.#framesIn.framesIn)), () => this.lost());
+    this.#checkpoints = new Checkpoints(clock, () => records.checkpoint(this.#progress()), () => this.lost());
   }
 
   get conversationId(): string {
@@ -64,7 +76,7 @@ export class Session {
   }
 
   get state(): 'starting' | 'live' | 'stopping' {
-    if (this.#ending.isSet) return 'stopping';
+    if (this.#endings.now) return 'stopping';
     return this.#live ? 'live' : 'starting';
   }
 
@@ -75,13 +87,13 @@ export class Session {
 
   /** Asked through the record. A stop keeps its place behind the audio: its mark is in the stream, or is put at the tail. */
   asked(verb: 'stop' | 'cancel'): void {
-    if (verb === 'cancel') this.#ending.set({ how: 'cancel', reason: 'canceled' });
+    if (verb === 'cancel') this.#endings.set({ how: 'cancel', reason: 'canceled' });
     else this.#framesIn.endAtTail(undefined);
   }
 
   /** Another owner holds the conversation: leave silently, end nothing, write nothing. */
   lost(): void {
-    this.#ending.set({ how: 'abandon', reason: 'lease-lost' });
+    this.#endings.set({ how: 'abandon', reason: 'lease-lost' });
   }
 
   /** Finishes what was accepted, then ends with this reason. */
@@ -90,68 +102,96 @@ export class Session {
     this.#framesIn.endAtTail(reason);
   }
 
-  /** The deadline of a drain has passed: nothing is waited for any more. */
+  /** The deadline of a drain has passed: ends now with this reason, or the one it is ending with, within HURRY_MS. */
   hurry(reason: EndReason): void {
-    this.#ending.set({ how: 'cancel', reason });
-    this.#hurry.abort(new FleetError('shutting-down', 'The worker is stopping.'));
+    const { now } = this.#endings;
+    this.#endings.set({ how: 'cancel', reason: now?.how === 'stop' ? now.reason : reason });
+    this.#hurrying ??= this.#deps.clock.after(HURRY_MS, () => this.#giveUp.abort(new FleetError('shutting-down', 'The worker is stopping.')));
   }
 
   /** Runs the session to its end; resolves when everything is given back. Never rejects. */
   async run(): Promise<Ending> {
-    void this.#ending.promise.then(() => this.#start.abort(new FleetError('shutting-down', 'The conversation is ending.')));
+    void this.#endings.first.then(() => this.#start.abort(new FleetError('shutting-down', 'The conversation is ending.')));
     const beginning = this.#begin(this.#start.signal).catch((error: unknown) => endingOf(error, this.#live ? 'live' : 'start'));
-    this.#ending.set(await firstOf([this.#ending.promise, beginning]));
-    const ending = await this.#ending.promise;
+    this.#endings.set(await firstOf([this.#endings.first, beginning]));
+    const ending = await this.#endings.first;
     this.#started.set(ending);
     await beginning; // it has seen the abort; nothing may be acquired behind our back while we release
-    this.#unsubscribe?.();
     this.#checks?.close();
-    await finish(ending, {
+    const how = await finish(this.#endings.now ?? ending, {
       deps: this.#deps,
       room: this.#room,
       service: this.#service,
       events: this.#events,
       checkpoints: this.#checkpoints,
       output: this.#output,
-      hurry: this.#hurry.signal,
+      progress: () => this.#progress(),
+      endings: this.#endings,
+      deaf: () => this.#release(),
+      giveUp: this.#giveUp.signal,
     });
-    return ending;
+    this.#release();
+    this.#hurrying?.[Symbol.dispose]();
+    return how;
+  }
+
+  #release(): void {
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
   }
 
   async #begin(signal: AbortSignal): Promise<Ending> {
     const { clock, records, record, frames, rooms, ownership } = this.#deps;
     const { limits } = record.spec;
-    const startBy = record.createdAt + limits.startTimeoutSeconds * 1_000;
-    using _startTimer = clock.after(Math.max(0, startBy - clock.now()), () => {
-      if (!this.#live) this.#ending.set({ how: 'cancel', reason: 'start-timeout' });
+    using _startTimer = clock.after(Math.max(0, limits.startTimeoutSeconds * 1_000 - this.#ageMs(record.createdAt)), () => {
+      if (!this.#live) this.#endings.set({ how: 'cancel', reason: 'start-timeout' });
     });
-    await this.#move('starting');
-    const secrets = await this.#secrets();
-    this.#unsubscribe = frames.subscribe(record.position, (entries) => this.#framesIn.entries(entries));
+    await this.#move('starting', signal);
+    const secrets = await this.#secrets(signal);
+    signal.throwIfAborted();
+    this.#unsubscribe.push(frames.subscribe(record.position, (entries) => this.#entries(entries)));
 
     const identity = { conversationId: this.conversationId, epoch: ownership.epoch };
-    const room = await withDeadline({ signal, ms: OPEN_MS, what: 'Opening a page', code: 'browser-failed' }, (own) => rooms.open(identity, own));
+    const room = await withDeadline({ signal, ms: OPEN_MS, what: 'Opening a page', code: 'browser-failed', clock }, (own) => rooms.open(identity, own));
     this.#room = room;
-    room.on((event) => {
-      if (event.type === 'evicted') this.lost();
-      else if (event.type === 'lost' && event.room === 'user') this.#ending.set({ how: 'cancel', reason: 'user-room-refused', error: new FleetError('user-room-refused', event.reason) });
-      else this.#output.roomEvent(event);
-    });
+    this.#unsubscribe.push(room.on((event) => this.#onRoom(event)));
     const service = this.#makeService(room);
     this.#service = service;
-    if ((await records.created(await service.setup(signal))) === 'fenced') throw new FleetError('lease-lost', 'Another worker owns the conversation.');
+    // From here on the page may die or Tavus may end the call at any moment, also long before we are live.
+    void service.over.then(({ reason, error }) => this.#endings.set(this.#live ? { how: 'cancel', reason, error } : endingOf(error, 'start')));
+    const created = await service.setup(signal);
+    if ((await this.#untilRedis(signal, () => records.created(created))) === 'fenced') throw new FleetError('lease-lost', 'Another worker owns the conversation.');
     await together(signal, [(own) => service.start(own), (own) => this.#joinUserRoom(room, secrets, own)]);
 
-    this.#output.metrics.startMs = clock.now() - record.createdAt;
-    await this.#move('live');
-    this.#becameLive();
-    const over = service.over.then(({ reason, error }): Ending => ({ how: 'cancel', reason, error }));
-    return await firstOf([over, this.#ending.promise]);
+    this.#output.metrics.startMs = this.#ageMs(record.createdAt);
+    await this.#move('live', signal);
+    if (!this.#endings.now) this.#becameLive();
+    return await this.#endings.first;
+  }
+
+  /** Ms since a time of Redis' clock. */
+  #ageMs(redisMs: number): number {
+    return Math.max(0, this.#deps.clock.now() + this.#skewMs - redisMs);
+  }
+
+  #entries(entries: readonly Entry[]): void {
+    // One of a batch is enough: what came together waited together.
+    if (this.#live && entries[0]) this.#deps.meters.frameAge(this.#ageMs(Number.parseInt(entries[0].id, 10)) / 1_000);
+    this.#framesIn.entries(entries);
+  }
+
+  #onRoom(event: RoomEvent): void {
+    if (event.type === 'evicted') this.lost();
+    else if (event.type === 'lost' && event.room === 'user') this.#endings.set({ how: 'cancel', reason: 'user-room-refused', error: new FleetError('user-room-refused', event.reason) });
+    else this.#output.roomEvent(event);
+  }
+
+  #untilRedis<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    return retry(UNTIL_REDIS, { signal, clock: this.#deps.clock }, work);
   }
 
   /** Anything but `moved` or a later state that a predecessor reached already means that we do not own what we think we own. */
-  async #move(state: 'starting' | 'live'): Promise<void> {
-    const outcome = await this.#deps.records.moveTo(state, this.#output.metrics);
+  async #move(state: 'starting' | 'live', signal: AbortSignal): Promise<void> {
+    const outcome = await this.#untilRedis(signal, () => this.#deps.records.moveTo(state, this.#output.metrics));
     if (outcome === 'fenced') throw new FleetError('lease-lost', 'Another worker owns the conversation.');
     if (outcome === 'refused' && state === 'live') throw new FleetError('internal', 'The record refused to become live.');
   }
@@ -165,8 +205,8 @@ export class Session {
   }
 
   /** The user room's address, checked again here: the API is not the only one who writes records. */
-  async #secrets(): Promise<ConversationSecrets> {
-    const secrets = await this.#deps.records.secrets();
+  async #secrets(signal: AbortSignal): Promise<ConversationSecrets> {
+    const secrets = await this.#untilRedis(signal, () => this.#deps.records.secrets());
     const problem = secrets.userRoomUrl === undefined ? undefined : roomUrlProblem(secrets.userRoomUrl, this.#deps.userRoomHosts);
     if (problem) throw new FleetError('user-room-refused', `output.room.url ${problem}.`, { field: 'output.room.url' });
     return secrets;
@@ -177,7 +217,7 @@ export class Session {
     const { spec } = record;
     const limits = spec.limits;
     const activity = (): { frames: number; bufferedMs: number } => ({ frames: this.#framesIn.framesIn, bufferedMs: this.#service?.bufferedMs ?? 0 });
-    this.#checks = new Checks({ clock, limits, room, activity, trip: (ending) => void this.#ending.set(ending) });
+    this.#checks = new Checks({ clock, limits, room, activity, trip: (ending) => void this.#endings.set(ending), audioOnly: spec.tavus.audioOnly ?? false });
     const api = new LedgeredConversations(tavus, ledger, clock, {
       waiting: (why) => log.info({ why }, 'waiting for a provider slot'),
       unbooked: () => log.warn({}, 'a ledger write failed; its row stays for the reaper'),
@@ -189,9 +229,13 @@ export class Session {
     const { userRoomUrl: url, userRoomToken: token } = secrets;
     if (url === undefined) return;
     const userName = this.#deps.record.spec.output.room?.name ?? 'Avatar';
-    const joined = await withDeadline({ signal, ms: USER_ROOM_MS, what: 'Joining the user room', code: 'user-room-refused' }, (own) => room.joinUserRoom({ url, userName, ...(token === undefined ? {} : { token }) }, own));
+    const joined = await withDeadline({ signal, ms: USER_ROOM_MS, what: 'Joining the user room', code: 'user-room-refused', clock: this.#deps.clock }, (own) => room.joinUserRoom({ url, userName, ...(token === undefined ? {} : { token }) }, own));
     this.#events.write({ type: 'joined', data: { room: 'user', participantId: joined.participantId } });
     this.#checks?.inUserRoom(joined.participants);
+  }
+
+  #progress(): SessionProgress {
+    return this.#output.progress(this.#framesIn.framesIn);
   }
 
   #played(): void {

@@ -5,11 +5,13 @@ import type { Ending } from '../ending.ts';
 import { Countdown, type Check } from './check.ts';
 import { EmptyRoomCheck } from './empty-room.ts';
 import { IdleCheck } from './idle.ts';
+import { ReplicaFrozenCheck } from './replica-frozen.ts';
 
 type Options = {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly room: Room;
+  readonly audioOnly: boolean;
   readonly trip: (ending: Ending) => void;
   /** Activity so far: frames read, and speech that is still to be heard. */
   readonly activity: () => { frames: number; bufferedMs: number };
@@ -33,11 +35,13 @@ export class Checks implements Check {
     this.#running.push(check, { close: unsubscribe });
   }
 
-  /** From now on nobody feeding it and its whole duration count. */
+  /** From now on nobody feeding it, a replica without a picture, and its whole duration count. */
   live(): void {
-    const { clock, limits, trip, activity } = this.#options;
+    const { clock, limits, room, audioOnly, trip, activity } = this.#options;
     const duration = new Countdown(clock, limits.maxDurationSeconds * 1_000, () => trip({ how: 'cancel', reason: 'max-duration' }));
     duration.touch();
+    const frozen = new ReplicaFrozenCheck(clock, audioOnly, (reason) => trip({ how: 'cancel', reason }));
+    this.#running.push(frozen, { close: room.on((event) => frozen.handle(event)) });
     this.#running.push(duration, new IdleCheck(clock, limits.idleTimeoutSeconds, activity, (reason) => trip({ how: 'cancel', reason })));
   }
 

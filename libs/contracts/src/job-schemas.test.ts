@@ -1,0 +1,14 @@
+import { globSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { expect, it } from 'vitest';
+import { jobSchemas } from './job-schemas.ts';
+
+const folder = resolve(import.meta.dirname, '../../../docs/jobs');
+
+it('docs/jobs holds exactly what the schemas say (else: node libs/contracts/src/generate-schemas.ts)', () => {
+  const written = new Map(
+    globSync('*.schema.json', { cwd: folder }).map((name) => [name, readFileSync(resolve(folder, name), 'utf8')]),
+  );
+  expect([...written.keys()].toSorted()).toEqual([...jobSchemas().keys()].toSorted());
+  for (const [name, text] of jobSchemas()) expect(JSON.parse(written.get(name) ?? ''), name).toEqual(JSON.parse(text));
+});
