@@ -12,7 +12,11 @@ import { SimulatorView } from './fixtures/simulator-view.ts';
 import { eventually } from './fixtures/users.ts';
 
 const KEYS = { ours: 'key-of-ours', theirs: 'key-of-theirs' };
-const Problem = z.looseObject({ status: z.number(), code: z.string(), errors: z.array(z.object({ field: z.string(), message: z.string() })).optional() });
+const Problem = z.looseObject({
+  status: z.number(),
+  code: z.string(),
+  errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+});
 
 let server: RedisServer;
 let stack: Stack;
@@ -46,7 +50,7 @@ afterAll(async () => {
 
 async function problem(response: Response, status: number): Promise<z.infer<typeof Problem>> {
   const text = await response.text();
-  expect(response.status, text).toBe(status);
+  expect({ status: response.status, text }).toEqual({ status, text });
   expect(response.headers.get('content-type')).toContain('application/problem+json');
   return Problem.parse(JSON.parse(text));
 }
@@ -54,23 +58,56 @@ async function problem(response: Response, status: number): Promise<z.infer<type
 /** Everything a start leaves behind: records and jobs of any state. */
 async function traces(): Promise<{ records: number; jobs: number }> {
   const counts = await sessions.getJobCounts();
-  return { records: (await redis.keys('fleet:{*}:record')).length, jobs: Object.values(counts).reduce((sum, count) => sum + count, 0) };
+  return {
+    records: (await redis.keys('fleet:{*}:record')).length,
+    jobs: Object.values(counts).reduce((sum, count) => sum + count, 0),
+  };
 }
 
 describe('over HTTP', () => {
   it('names every wrong field, refuses wrong keys and bodies, and leaves nothing behind', async () => {
     const before = await traces();
-    const post = (body: unknown, headers?: Record<string, string>): Promise<Response> => ours.ask('POST', '/v1/conversations', body, headers);
+    const post = (body: unknown, headers?: Record<string, string>): Promise<Response> =>
+      ours.ask('POST', '/v1/conversations', body, headers);
     expect((await problem(await post('{"replicaId":'), 400)).code).toBe('invalid-json');
     expect((await problem(await post('[]'), 400)).code).toBe('invalid-request');
-    const { errors = [] } = await problem(await post({ replica: 'r', personaId: 7, limits: { maxDurationSeconds: 0, forever: true }, audio: { mode: 'loud' } }), 400);
+    const { errors = [] } = await problem(
+      await post({
+        replica: 'r',
+        personaId: 7,
+        limits: { maxDurationSeconds: 0, forever: true },
+        audio: { mode: 'loud' },
+      }),
+      400,
+    );
     const named = errors.map(({ field }) => field);
-    for (const field of ['replicaId', 'replica', 'personaId', 'limits.maxDurationSeconds', 'limits.forever', 'audio.mode']) expect(named).toContain(field);
-    expect((await problem(await post({ replicaId: 'r', metadata: { long: 'x'.repeat(300_000) } }), 413)).code).toBe('body-too-large');
-    expect((await problem(await post('replicaId=r', { 'content-type': 'application/x-www-form-urlencoded' }), 415)).code).toBe('unsupported-media-type');
-    expect((await problem(await post({ replicaId: 'r', conversationId: '../../etc/passwd' }), 400)).errors?.[0]?.field).toBe('conversationId');
+    for (const field of [
+      'replicaId',
+      'replica',
+      'personaId',
+      'limits.maxDurationSeconds',
+      'limits.forever',
+      'audio.mode',
+    ])
+      expect(named).toContain(field);
+    expect((await problem(await post({ replicaId: 'r', metadata: { long: 'x'.repeat(300_000) } }), 413)).code).toBe(
+      'body-too-large',
+    );
+    expect(
+      (await problem(await post('replicaId=r', { 'content-type': 'application/x-www-form-urlencoded' }), 415)).code,
+    ).toBe('unsupported-media-type');
+    expect(
+      (await problem(await post({ replicaId: 'r', conversationId: '../../etc/passwd' }), 400)).errors?.[0]?.field,
+    ).toBe('conversationId');
 
-    expect((await problem(await new Caller(stack.api.url, 'wrong').ask('POST', '/v1/conversations', { replicaId: 'r' }), 401)).code).toBe('unauthorized');
+    expect(
+      (
+        await problem(
+          await new Caller(stack.api.url, 'wrong').ask('POST', '/v1/conversations', { replicaId: 'r' }),
+          401,
+        )
+      ).code,
+    ).toBe('unauthorized');
     expect((await problem(await fetch(`${stack.api.url}/v1/conversations`), 401)).code).toBe('unauthorized');
     const unknown = randomUUID();
     for (const [method, path, body] of [
@@ -82,7 +119,9 @@ describe('over HTTP', () => {
       ['POST', '/frames', { type: 'tts-started' }],
       ['PATCH', '/settings', { model: 'm' }],
     ] as const)
-      expect((await problem(await ours.ask(method, `/v1/conversations/${unknown}${path}`, body), 404)).code).toBe('not-found');
+      expect((await problem(await ours.ask(method, `/v1/conversations/${unknown}${path}`, body), 404)).code).toBe(
+        'not-found',
+      );
     expect(await traces()).toEqual(before);
   });
 
@@ -114,8 +153,11 @@ describe('over HTTP', () => {
       `https://rooms.daily.co/${'a'.repeat(2_000)}`,
     ];
     for (const url of urls) {
-      const { errors } = await problem(await ours.ask('POST', '/v1/conversations', { replicaId: 'r', output: { room: { url } } }), 400);
-      expect(errors?.map(({ field }) => field), url).toEqual(['output.room.url']);
+      const { errors } = await problem(
+        await ours.ask('POST', '/v1/conversations', { replicaId: 'r', output: { room: { url } } }),
+        400,
+      );
+      expect({ url, fields: errors?.map(({ field }) => field) }).toEqual({ url, fields: ['output.room.url'] });
     }
     expect(await traces()).toEqual(before);
     expect((await sim.state()).conversations).toEqual([]);
@@ -130,9 +172,18 @@ describe('over HTTP', () => {
       ['POST', '/cancel', undefined],
       ['POST', '/frames', { type: 'tts-started' }],
     ] as const)
-      expect((await problem(await theirs.ask(method, `/v1/conversations/${conversation.id}${path}`, body), 404)).code).toBe('not-found');
+      expect(
+        (await problem(await theirs.ask(method, `/v1/conversations/${conversation.id}${path}`, body), 404)).code,
+      ).toBe('not-found');
     expect(JSON.stringify(await (await theirs.ask('GET', '/v1/conversations')).json())).not.toContain(conversation.id);
-    expect((await problem(await theirs.ask('POST', '/v1/conversations', { replicaId: 'r', conversationId: conversation.id }), 409)).code).toBe('conversation-id-used');
+    expect(
+      (
+        await problem(
+          await theirs.ask('POST', '/v1/conversations', { replicaId: 'r', conversationId: conversation.id }),
+          409,
+        )
+      ).code,
+    ).toBe('conversation-id-used');
     await conversation.untilState('live');
     await conversation.post('cancel');
     expect(await conversation.untilEnded()).toBe('canceled');
@@ -142,14 +193,20 @@ describe('over HTTP', () => {
 describe('over the queue', () => {
   it('refuses the same room in a job of somebody else, and leaves no bill', async () => {
     const before = (await sim.state()).conversations.length;
-    for (const url of ['https://rooms.example.com/ada', 'http://rooms.daily.co/ada', 'https://user:word@rooms.daily.co/ada']) {
+    for (const url of [
+      'https://rooms.example.com/ada',
+      'http://rooms.daily.co/ada',
+      'https://user:word@rooms.daily.co/ada',
+    ]) {
       const conversationId = randomUUID();
       await sessions.add('start', { v: 1, conversationId, request: { replicaId: 'r', output: { room: { url } } } });
       const record = (): Promise<Record<string, string>> => redis.hgetall(`fleet:{${conversationId}}:record`);
       await eventually('the refusal', async () => (await record())['state'] === 'failed', 10_000);
       expect(await record()).toMatchObject({ state: 'failed', endReason: 'user-room-refused' });
       const events = await redis.xrange(`fleet:{${conversationId}}:events`, '-', '+');
-      expect(events.map(([, fields]) => fields.join(' ')).filter((text) => text.includes('"field":"output.room.url"'))).toHaveLength(1);
+      expect(
+        events.map(([, fields]) => fields.join(' ')).filter((text) => text.includes('"field":"output.room.url"')),
+      ).toHaveLength(1);
       expect(events.flatMap(([, fields]) => fields).join(' ')).not.toContain('/ada');
     }
     const { conversations, billing } = await sim.state();
@@ -160,7 +217,8 @@ describe('over the queue', () => {
 
 describe('a Redis that goes away', () => {
   const alive = async (service: ServiceProcess): Promise<boolean> => (await fetch(`${service.url}/healthz`)).ok;
-  const ready = async (service: ServiceProcess): Promise<number> => (await fetch(`${service.url}/readyz`, { signal: AbortSignal.timeout(5_000) })).status;
+  const ready = async (service: ServiceProcess): Promise<number> =>
+    (await fetch(`${service.url}/readyz`, { signal: AbortSignal.timeout(5_000) })).status;
 
   it.each([
     { how: 'is killed', leave: () => server.kill(), back: () => server.restart() },

@@ -5,7 +5,7 @@ import { Stack, type Listener, type Listeners } from '@tavus-fleet/testkit';
 import { chirpWalk, correlate } from '@tavus-fleet/testkit/signals';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Caller, type Conversation } from './fixtures/caller.ts';
-import { between, expectWhole, face, figures, judge, lastSoundAt } from './fixtures/judge.ts';
+import { between, expectWhole, face, figures, judge, lastSoundAt, silentFrom } from './fixtures/judge.ts';
 import { Producer, RATE } from './fixtures/producer.ts';
 import { SimulatorView } from './fixtures/simulator-view.ts';
 import { eventually, joinRoom, startUsers, untilPictures } from './fixtures/users.ts';
@@ -39,7 +39,10 @@ async function meet(request: object = {}): Promise<{ conversation: Conversation;
   made += 1;
   const room = `meet-${made}`;
   const user = await joinRoom(users, sim.url, room);
-  const conversation = await caller.start({ output: { room: { url: `${sim.url}/rooms/${room}`, token: TOKEN } }, ...request });
+  const conversation = await caller.start({
+    output: { room: { url: `${sim.url}/rooms/${room}`, token: TOKEN } },
+    ...request,
+  });
   await conversation.untilState('live');
   await untilPictures(user, 5);
   return { conversation, user };
@@ -47,7 +50,10 @@ async function meet(request: object = {}): Promise<{ conversation: Conversation;
 
 const walk = (ms: number, seed: number): Int16Array => chirpWalk({ rate: RATE, ms, seed });
 const fell = (conversation: Conversation, afterMs: number): Promise<unknown> =>
-  conversation.until('the end of speech', ({ type, seenAtMs }) => type === 'bot-stopped-speaking' && seenAtMs > afterMs);
+  conversation.until(
+    'the end of speech',
+    ({ type, seenAtMs }) => type === 'bot-stopped-speaking' && seenAtMs > afterMs,
+  );
 
 describe('a conversation', () => {
   it('lets the user hear an utterance whole and see a mouth that follows it; says so with events and metrics', async () => {
@@ -66,7 +72,14 @@ describe('a conversation', () => {
     const { replicaDelayMs } = await sim.settings();
     const speaking = face(report, firstAtMs + 700, lastAtMs);
     const resting = face(report, restFrom, firstAtMs);
-    figures('utterance', { inUserRoom, atReplica, firstSoundMs: (inUserRoom.lagMs ?? 0) - replicaDelayMs, speaking, resting, ttfb: conversation.of('metrics').map(({ data }) => data['ttfbMs']) });
+    figures('utterance', {
+      inUserRoom,
+      atReplica,
+      firstSoundMs: (inUserRoom.lagMs ?? 0) - replicaDelayMs,
+      speaking,
+      resting,
+      ttfb: conversation.of('metrics').map(({ data }) => data['ttfbMs']),
+    });
     expectWhole(inUserRoom);
     expectWhole(atReplica);
     expect(speaking.mouth).toBeGreaterThan(resting.mouth + 0.2);
@@ -84,7 +97,7 @@ describe('a conversation', () => {
 
   it('falls silent on an interruption, lets the next utterance be heard from its first block, and plays what was accepted before a stop', async () => {
     const { conversation, user } = await meet();
-    const first = await producer.say(conversation.id, walk(6_000, 21), 'burst');
+    await producer.say(conversation.id, walk(6_000, 21), 'burst');
     await conversation.until('speech', ({ type }) => type === 'bot-started-speaking');
     await pause(1_000); // waits: in the middle of the utterance
     const interruptedMs = Date.now();
@@ -102,16 +115,28 @@ describe('a conversation', () => {
     const endedMs = Date.now();
 
     const report = await user.report(AbortSignal.timeout(10_000));
-    const beforeNext = report.sampleAt(second.firstAtMs);
     const nextHeard = judge(next, between(report, second.firstAtMs, secondToMs));
-    const silentAtMs = lastSoundAt(report, first.firstAtMs, report.heardAt(beforeNext) + Math.max(0, (nextHeard.lagMs ?? 0) - 60));
+    const silentAtMs = silentFrom(report, interruptedMs);
     const lastHeard = judge(last, between(report, third.firstAtMs, endedMs));
-    figures('interruption and stop', { toSilenceMs: silentAtMs === undefined ? null : silentAtMs - interruptedMs, toEventMs: answered.seenAtMs - interruptedMs, interrupted: answered.data, next: nextHeard, last: lastHeard, stopToEndedMs: endedMs - third.lastAtMs });
+    figures('interruption and stop', {
+      toSilenceMs: silentAtMs === undefined ? null : silentAtMs - interruptedMs,
+      toEventMs: answered.seenAtMs - interruptedMs,
+      interrupted: answered.data,
+      next: nextHeard,
+      last: lastHeard,
+      stopToEndedMs: endedMs - third.lastAtMs,
+    });
     expect(silentAtMs).toBeDefined();
     expect((silentAtMs ?? 0) - interruptedMs).toBeLessThanOrEqual(300);
     expectWhole(nextHeard);
     expectWhole(lastHeard);
-    expect(correlate(last.subarray(-RATE / 5), between(report, third.firstAtMs, endedMs), RATE / 5).correlation).toBeGreaterThan(0.85);
+    // The last 200 ms in four pieces: a jitter buffer that stretches the sound spoils the one it does it in.
+    const toTheEnd = between(report, third.firstAtMs, endedMs);
+    const pieces = [4, 3, 2, 1].map((from) =>
+      last.slice(last.length - (from * RATE) / 20, last.length - ((from - 1) * RATE) / 20),
+    );
+    const found = pieces.filter((piece) => correlate(piece, toTheEnd, piece.length).correlation > 0.8);
+    expect(found.length).toBeGreaterThanOrEqual(3);
     expect((await sim.state()).billing.unended).toEqual([]);
     await user.leave(AbortSignal.timeout(5_000));
   });
@@ -132,7 +157,10 @@ describe('a conversation', () => {
     figures('cancel', { toSilenceMs: silentMs, toEndedMs: endedMs - canceledMs });
     expect(silentMs).toBeLessThanOrEqual(500);
     expect(state).toBe('canceled');
-    expect(conversations.find(({ id }) => id === tavusConversationId)).toMatchObject({ status: 'ended', endedBy: 'end_conversation_endpoint_hit' });
+    expect(conversations.find(({ id }) => id === tavusConversationId)).toMatchObject({
+      status: 'ended',
+      endedBy: 'end_conversation_endpoint_hit',
+    });
     expect(billing.unended).toEqual([]);
     await user.leave(AbortSignal.timeout(5_000));
   });
@@ -155,10 +183,21 @@ describe('a conversation', () => {
     const { conversation, user } = await meet();
     const { tavusConversationId = '' } = await conversation.view();
     await producer.add(conversation.id, 'type', 'settings-update', 'json', '{"model":"phoenix-4"}');
-    expect((await conversation.until('settings', ({ type }) => type === 'settings-updated')).data['changed']).toHaveProperty('model');
-    const message = { message_type: 'conversation', event_type: 'conversation.respond', conversation_id: tavusConversationId, properties: { text: 'well met' } };
+    expect(
+      (await conversation.until('settings', ({ type }) => type === 'settings-updated')).data['changed'],
+    ).toHaveProperty('model');
+    const message = {
+      message_type: 'conversation',
+      event_type: 'conversation.respond',
+      conversation_id: tavusConversationId,
+      properties: { text: 'well met' },
+    };
     await producer.add(conversation.id, 'type', 'message', 'json', JSON.stringify(message));
-    await eventually('the message at the replica', async () => JSON.stringify(await sim.messages(tavusConversationId)).includes('well met'), 5_000);
+    await eventually(
+      'the message at the replica',
+      async () => JSON.stringify(await sim.messages(tavusConversationId)).includes('well met'),
+      5_000,
+    );
 
     const pcm = Buffer.alloc(960);
     const bad: [string, ...(string | Buffer)[]][] = [
@@ -173,14 +212,27 @@ describe('a conversation', () => {
     ];
     for (const [, ...fields] of bad) await producer.add(conversation.id, ...fields);
     await conversation.until('the last error', () => conversation.of('error').length >= bad.length, 5_000);
-    expect(conversation.of('error').map(({ data }) => [data['field'], data['code'], data['fatal']])).toEqual(bad.map(([field]) => [field, 'malformed-frame', false]));
+    expect(conversation.of('error').map(({ data }) => [data['field'], data['code'], data['fatal']])).toEqual(
+      bad.map(([field]) => [field, 'malformed-frame', false]),
+    );
 
     // Odd byte counts are no fault: the half sample is carried to the next entry of the utterance.
     const sent = walk(1_500, 51);
     const bytes = Buffer.from(sent.buffer);
     const startedMs = Date.now();
     await producer.add(conversation.id, 'type', 'tts-started');
-    for (let at = 0; at < bytes.length; at += 961) await producer.add(conversation.id, 'type', 'tts-audio', 'rate', '24000', 'channels', '1', 'audio', bytes.subarray(at, at + 961));
+    for (let at = 0; at < bytes.length; at += 961)
+      await producer.add(
+        conversation.id,
+        'type',
+        'tts-audio',
+        'rate',
+        '24000',
+        'channels',
+        '1',
+        'audio',
+        bytes.subarray(at, at + 961),
+      );
     await producer.add(conversation.id, 'type', 'tts-stopped');
     await fell(conversation, startedMs);
     const heard = judge(sent, between(await user.report(AbortSignal.timeout(10_000)), startedMs, Date.now()));
@@ -199,7 +251,14 @@ describe('a conversation', () => {
     expect(conversations).toHaveLength(made);
     const lines = [...stack.workers.flatMap((worker) => worker.lines()), ...stack.api.lines()];
     expect(lines.filter((line) => line.includes('"session ended"'))).toHaveLength(made);
-    const secrets = [stack.apiKey, TOKEN, '/rooms/meet-', 'tavus.daily.co', ...conversations.map(({ id }) => `/${id}`), 'well met'];
+    const secrets = [
+      stack.apiKey,
+      TOKEN,
+      '/rooms/meet-',
+      'tavus.daily.co',
+      ...conversations.map(({ id }) => `/${id}`),
+      'well met',
+    ];
     expect(lines.filter((line) => secrets.some((secret) => line.includes(secret)))).toEqual([]);
   });
 });

@@ -48,11 +48,20 @@ describe('redis-cli, HTTP by hand and a page of daily-js', () => {
       const startedMs = Date.now();
       const piece = RATE / 4;
       for (let at = 0; at < samples.length; at += piece)
-        expect(await run(add('type', 'tts-audio', 'rate', String(RATE), 'channels', '1', 'audio'), Buffer.from(samples.slice(at, at + piece).buffer))).toMatch(/\d+-\d+/);
+        expect(
+          await run(
+            add('type', 'tts-audio', 'rate', String(RATE), 'channels', '1', 'audio'),
+            Buffer.from(samples.slice(at, at + piece).buffer),
+          ),
+        ).toMatch(/\d+-\d+/);
       await run(add('type'), Buffer.from('tts-stopped'));
       return startedMs;
     };
-    const fell = (afterMs: number): Promise<unknown> => conversation.until('the end of speech', ({ type, seenAtMs }) => type === 'bot-stopped-speaking' && seenAtMs > afterMs);
+    const fell = (afterMs: number): Promise<unknown> =>
+      conversation.until(
+        'the end of speech',
+        ({ type, seenAtMs }) => type === 'bot-stopped-speaking' && seenAtMs > afterMs,
+      );
 
     const first = chirpWalk({ rate: RATE, ms: 3_000, seed: 61 });
     const firstMs = await say(first);
@@ -68,8 +77,15 @@ describe('redis-cli, HTTP by hand and a page of daily-js', () => {
     await fell(secondMs);
     const secondToMs = Date.now();
 
-    const [byEarly, byLate] = await Promise.all([early.report(AbortSignal.timeout(10_000)), late.report(AbortSignal.timeout(10_000))]);
-    const heard = { first: judge(first, between(byEarly, firstMs, firstToMs)), second: judge(second, between(byEarly, secondMs, secondToMs)), late: judge(second, between(byLate, secondMs, secondToMs)) };
+    const [byEarly, byLate] = await Promise.all([
+      early.report(AbortSignal.timeout(10_000)),
+      late.report(AbortSignal.timeout(10_000)),
+    ]);
+    const heard = {
+      first: judge(first, between(byEarly, firstMs, firstToMs)),
+      second: judge(second, between(byEarly, secondMs, secondToMs)),
+      late: judge(second, between(byLate, secondMs, secondToMs)),
+    };
     const seen = { early: face(byEarly, firstMs, firstToMs), late: face(byLate, secondMs, secondToMs) };
     figures('strangers', { by, heard, seen, lateSawMs });
     for (const one of Object.values(heard)) expectWhole(one);
@@ -90,7 +106,11 @@ describe('a backend with plain BullMQ', () => {
     const sessions = new Queue('sessions', options);
     const control = new Queue('control', options);
     const ids = { calm: `calm-${randomUUID()}`, hasty: `hasty-${randomUUID()}`, never: `never-${randomUUID()}` };
-    const data = (conversationId: string): object => ({ v: 1, conversationId, request: { replicaId: 'r-queue', output: { room: { url: `${sim.url}/rooms/${conversationId}` } } } });
+    const data = (conversationId: string): object => ({
+      v: 1,
+      conversationId,
+      request: { replicaId: 'r-queue', output: { room: { url: `${sim.url}/rooms/${conversationId}` } } },
+    });
     try {
       const startedMs = Date.now();
       await sessions.add('start', data(ids.calm));
@@ -100,15 +120,26 @@ describe('a backend with plain BullMQ', () => {
       const stoppedMs = await eventually('ended', isState(ids.calm, 'ended'), 10_000);
       expect(await field(ids.calm, 'endReason')).toBe('stopped');
 
-      await Promise.all([sessions.add('start', data(ids.hasty)), control.add('stop', { v: 1, conversationId: ids.hasty })]);
+      await Promise.all([
+        sessions.add('start', data(ids.hasty)),
+        control.add('stop', { v: 1, conversationId: ids.hasty }),
+      ]);
       const hastyMs = await eventually('the end of what was stopped at once', isState(ids.hasty, 'ended'), 20_000);
       expect(await field(ids.hasty, 'endReason')).toBe('stopped');
 
       const cancel = await control.add('cancel', { v: 1, conversationId: ids.never });
       const start = await sessions.add('start', data(ids.never));
-      await eventually('the end of what was canceled first', async () => ['canceled', 'ended'].includes((await field(ids.never, 'state')) ?? ''), 20_000);
+      await eventually(
+        'the end of what was canceled first',
+        async () => ['canceled', 'ended'].includes((await field(ids.never, 'state')) ?? ''),
+        20_000,
+      );
       expect(await field(ids.never, 'endReason')).toBe('canceled');
-      await eventually('both jobs done', async () => (await cancel.isCompleted()) && (await start.isCompleted()), 10_000);
+      await eventually(
+        'both jobs done',
+        async () => (await cancel.isCompleted()) && (await start.isCompleted()),
+        10_000,
+      );
 
       figures('bullmq', { liveMs, stoppedMs, hastyMs, allMs: Date.now() - startedMs });
       const { billing } = await sim.state();

@@ -6,7 +6,12 @@ import { ConversationState } from './state.ts';
 
 const Ms = z.number().nonnegative();
 const Where = z.enum(['tavus', 'user']);
-const Participant = z.object({ room: Where, participantId: z.string(), userName: z.string().optional(), reason: z.string().optional() });
+const Participant = z.object({
+  room: Where,
+  participantId: z.string(),
+  userName: z.string().optional(),
+  reason: z.string().optional(),
+});
 
 /** What a conversation tells its backend: one schema per type; the `json` field of an entry of `fleet:{id}:events`. */
 export const eventPayloads = {
@@ -33,7 +38,13 @@ export const eventPayloads = {
   message: z.object({ fromId: z.string().optional(), message: z.unknown() }),
   'frames-dropped': z.object({ count: z.int().positive(), ms: Ms, why: z.string() }),
   takeover: z.object({ fromEpoch: z.int(), gapMs: Ms.optional() }),
-  error: z.object({ code: z.string(), category: ErrorCategory, fatal: z.boolean(), message: z.string().optional(), field: z.string().optional() }),
+  error: z.object({
+    code: z.string(),
+    category: ErrorCategory,
+    fatal: z.boolean(),
+    message: z.string().optional(),
+    field: z.string().optional(),
+  }),
   ended: z.object({ endReason: EndReason }),
 } as const;
 

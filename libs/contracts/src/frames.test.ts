@@ -57,20 +57,17 @@ const audio = oneof(
 );
 const optional = <T>(arbitrary: Arbitrary<T>): Arbitrary<T | undefined> => option(arbitrary, { nil: undefined });
 
-const entries: Arbitrary<EntryFields> = fc
-  .record({
-    type: optional(type.map(bytes)),
-    rate: optional(oneof(number.map(bytes), uint8Array({ maxLength: 8 }))),
-    channels: optional(oneof(number.map(bytes), uint8Array({ maxLength: 3 }))),
-    audio: optional(audio),
-    id: option(string({ maxLength: 140 }).map(bytes), { nil: undefined, freq: 1 }),
-    context: option(string({ maxLength: 140 }).map(bytes), { nil: undefined, freq: 1 }),
-    extra: optional(uint8Array({ maxLength: 4 })),
-  })
-  .map(
-    (fields) =>
-      new Map(Object.entries(fields).filter((field): field is [string, Uint8Array] => field[1] !== undefined)),
-  );
+const entries: Arbitrary<EntryFields> = record({
+  type: optional(type.map(bytes)),
+  rate: optional(oneof(number.map(bytes), uint8Array({ maxLength: 8 }))),
+  channels: optional(oneof(number.map(bytes), uint8Array({ maxLength: 3 }))),
+  audio: optional(audio),
+  id: option(string({ maxLength: 140 }).map(bytes), { nil: undefined, freq: 1 }),
+  context: option(string({ maxLength: 140 }).map(bytes), { nil: undefined, freq: 1 }),
+  extra: optional(uint8Array({ maxLength: 4 })),
+}).map(
+  (fields) => new Map(Object.entries(fields).filter((field): field is [string, Uint8Array] => field[1] !== undefined)),
+);
 
 type Parsed = ReturnType<typeof parseEntry>;
 const audioOf = (parsed: Parsed): unknown =>

@@ -22,7 +22,12 @@ export const InboundFrame = z.discriminatedUnion('type', [
     type: z.literal('tts-audio'),
     rate: SampleRate,
     channels: z.int().min(1).max(2),
-    audio: z.instanceof(Uint8Array).refine((audio) => audio.byteLength > 0 && audio.byteLength <= MAX_AUDIO_BYTES, `must hold 1 to ${MAX_AUDIO_BYTES} bytes`),
+    audio: z
+      .instanceof(Uint8Array)
+      .refine(
+        (audio) => audio.byteLength > 0 && audio.byteLength <= MAX_AUDIO_BYTES,
+        `must hold 1 to ${MAX_AUDIO_BYTES} bytes`,
+      ),
     id: z.string().min(1).max(128).optional(),
     context: Context,
   }),
@@ -72,7 +77,8 @@ function plainAudio(fields: EntryFields): { frame: InboundFrame } | undefined {
   const audio = fields.get('audio');
   if (type?.byteLength !== AUDIO_TYPE.byteLength || !(audio instanceof Uint8Array)) return undefined;
   for (let at = 0; at < AUDIO_TYPE.byteLength; at += 1) if (type[at] !== AUDIO_TYPE[at]) return undefined;
-  if (audio.byteLength === 0 || audio.byteLength > MAX_AUDIO_BYTES || fields.has('id') || fields.has('context')) return undefined;
+  if (audio.byteLength === 0 || audio.byteLength > MAX_AUDIO_BYTES || fields.has('id') || fields.has('context'))
+    return undefined;
   const rate = digits(fields.get('rate'), 24_000);
   const channels = digits(fields.get('channels'), 1);
   if (rate < 8_000 || rate > 48_000 || channels < 1 || channels > 2) return undefined;
@@ -105,7 +111,14 @@ export function parseAnyEntry(fields: EntryFields): { frame: InboundFrame } | { 
   };
   switch (type) {
     case 'tts-audio':
-      return parse({ type, rate: integer(text('rate') ?? '24000'), channels: integer(text('channels') ?? '1'), audio: fields.get('audio'), ...optional('id'), ...optional('context') });
+      return parse({
+        type,
+        rate: integer(text('rate') ?? '24000'),
+        channels: integer(text('channels') ?? '1'),
+        audio: fields.get('audio'),
+        ...optional('id'),
+        ...optional('context'),
+      });
     case 'tts-started':
     case 'tts-stopped':
       return parse({ type, ...optional('context') });
@@ -118,14 +131,21 @@ export function parseAnyEntry(fields: EntryFields): { frame: InboundFrame } | { 
     case 'message': {
       const raw = fields.get('json');
       if (raw === undefined) return { malformed: { field: 'json', problem: 'is missing' } };
-      if (raw.byteLength > MAX_JSON_BYTES) return { malformed: { field: 'json', problem: `is over ${MAX_JSON_BYTES} bytes` } };
-      if (depthOf(raw) > MAX_JSON_DEPTH) return { malformed: { field: 'json', problem: `is nested deeper than ${MAX_JSON_DEPTH} levels` } };
+      if (raw.byteLength > MAX_JSON_BYTES)
+        return { malformed: { field: 'json', problem: `is over ${MAX_JSON_BYTES} bytes` } };
+      if (depthOf(raw) > MAX_JSON_DEPTH)
+        return { malformed: { field: 'json', problem: `is nested deeper than ${MAX_JSON_DEPTH} levels` } };
       const json = parseJson(raw);
       if (json === undefined) return { malformed: { field: 'json', problem: 'is not JSON' } };
       return parse(type === 'message' ? { type, message: json.value } : { type, settings: json.value });
     }
     default:
-      return { malformed: { field: 'type', problem: type === undefined ? 'is missing' : `is not one of ${Object.keys(frameClass).join(', ')}` } };
+      return {
+        malformed: {
+          field: 'type',
+          problem: type === undefined ? 'is missing' : `is not one of ${Object.keys(frameClass).join(', ')}`,
+        },
+      };
   }
 }
 
@@ -169,7 +189,18 @@ function depthOf(raw: Uint8Array): number {
 export function frameFields(frame: InboundFrame): (string | Uint8Array)[] {
   switch (frame.type) {
     case 'tts-audio':
-      return ['type', frame.type, 'rate', String(frame.rate), 'channels', String(frame.channels), 'audio', frame.audio, ...pair('id', frame.id), ...pair('context', frame.context)];
+      return [
+        'type',
+        frame.type,
+        'rate',
+        String(frame.rate),
+        'channels',
+        String(frame.channels),
+        'audio',
+        frame.audio,
+        ...pair('id', frame.id),
+        ...pair('context', frame.context),
+      ];
     case 'tts-started':
     case 'tts-stopped':
       return ['type', frame.type, ...pair('context', frame.context)];
@@ -193,7 +224,17 @@ function pair(name: string, value: string | undefined): string[] {
 
 /** One JSON frame of `POST /v1/conversations/{id}/frames`: as {@link InboundFrame}, audio as base64. */
 export const JsonFrame = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('tts-audio'), rate: SampleRate.default(24_000), channels: z.int().min(1).max(2).default(1), audio: z.base64().min(1).max(Math.ceil((MAX_AUDIO_BYTES * 4) / 3) + 4), id: z.string().min(1).max(128).optional(), context: Context }),
+  z.strictObject({
+    type: z.literal('tts-audio'),
+    rate: SampleRate.default(24_000),
+    channels: z.int().min(1).max(2).default(1),
+    audio: z
+      .base64()
+      .min(1)
+      .max(Math.ceil((MAX_AUDIO_BYTES * 4) / 3) + 4),
+    id: z.string().min(1).max(128).optional(),
+    context: Context,
+  }),
   z.strictObject({ type: z.enum(['tts-started', 'tts-stopped']), context: Context }),
   z.strictObject({ type: z.literal('interruption'), context: Context, reason: Reason }),
   z.strictObject({ type: z.enum(['end', 'cancel']), reason: Reason }),

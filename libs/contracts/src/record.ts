@@ -21,7 +21,11 @@ export const Counters = z.object({
 });
 export type Counters = z.infer<typeof Counters>;
 
-export const RecordMetrics = z.object({ startMs: z.number().nonnegative().optional(), lastTtfbMs: z.number().nonnegative().optional(), videoFps: z.number().nonnegative().optional() });
+export const RecordMetrics = z.object({
+  startMs: z.number().nonnegative().optional(),
+  lastTtfbMs: z.number().nonnegative().optional(),
+  videoFps: z.number().nonnegative().optional(),
+});
 export type RecordMetrics = z.infer<typeof RecordMetrics>;
 
 /** A conversation's record: the truth about it, in a Redis hash of text fields. Times are ms since 1970 by Redis' clock. */

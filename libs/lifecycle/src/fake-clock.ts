@@ -34,7 +34,9 @@ export class FakeClock implements Clock {
     const until = this.#now + ms;
     await settle();
     for (;;) {
-      const next = [...this.#due].filter((due) => due.at <= until).toSorted((a, b) => a.at - b.at || a.order - b.order)[0];
+      const next = [...this.#due]
+        .filter((due) => due.at <= until)
+        .toSorted((a, b) => a.at - b.at || a.order - b.order)[0];
       if (!next) break;
       this.#now = Math.max(this.#now, next.at);
       if (next.everyMs === undefined) this.#due.delete(next);

@@ -14,7 +14,12 @@ export type RetryPolicy = {
 /** Tries until it works, the error says that trying again is pointless, attempts are used up, or the signal aborts. Honours `retryAfterMs`. */
 export async function retry<T>(
   policy: RetryPolicy,
-  options: { signal?: AbortSignal | undefined; clock?: Clock; random?: () => number; onRetry?: (error: FleetError, attempt: number) => void },
+  options: {
+    signal?: AbortSignal | undefined;
+    clock?: Clock;
+    random?: () => number;
+    onRetry?: (error: FleetError, attempt: number) => void;
+  },
   work: (attempt: number) => Promise<T>,
 ): Promise<T> {
   const { signal, clock = systemClock, random = Math.random, onRetry } = options;

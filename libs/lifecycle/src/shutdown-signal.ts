@@ -15,7 +15,11 @@ const ECHO_MS = 1_000;
 /**
  * SIGTERM or SIGINT: `stop` once, with the first; `atOnce` for each that comes a second or more after it. Answers what stops listening.
  */
-export function onShutdownSignal(source: SignalSource, tell: { stop(signal: string): void; atOnce(signal: string): void }, clock: Clock = systemClock): () => void {
+export function onShutdownSignal(
+  source: SignalSource,
+  tell: { stop(signal: string): void; atOnce(signal: string): void },
+  clock: Clock = systemClock,
+): () => void {
   let firstAt: number | undefined;
   const listener = (signal: 'SIGTERM' | 'SIGINT'): void => {
     if (firstAt === undefined) {

@@ -17,7 +17,9 @@ export const LEASE_TTL_MS = 3000;
 /** Redis' word about one lease. `absent`: the record is gone, so data was lost; nobody else can own it either. */
 export type Renewal = { readonly status: 'held'; readonly desired?: Desired } | { readonly status: 'lost' | 'absent' };
 /** `redisNowMs`: Redis' clock at that moment, ms since 1970, so that the new owner can tell how old the record is. */
-export type Acquired = { readonly ownership: Ownership; readonly redisNowMs: number } | { readonly refused: 'final' | 'held' | 'absent' };
+export type Acquired =
+  | { readonly ownership: Ownership; readonly redisNowMs: number }
+  | { readonly refused: 'final' | 'held' | 'absent' };
 
 /**
  * Who may act for a conversation. A lease is a key that dies by itself; epoch and nonce in the record outlive it, so that
@@ -54,7 +56,8 @@ export class Leases {
     const answer = await redisCall(() => acquireScript.run(this.#redis, this.#pair(id), workerId, nonce, this.#ttlMs));
     if (answer === 'final' || answer === 'held' || answer === 'absent') return { refused: answer };
     const [epoch, redisNowMs] = answer.split(':').map(Number);
-    if (epoch === undefined || redisNowMs === undefined) throw new FleetError('internal', 'The script acquire gave an unknown answer.');
+    if (epoch === undefined || redisNowMs === undefined)
+      throw new FleetError('internal', 'The script acquire gave an unknown answer.');
     const ownership = { conversationId: id, epoch, nonce };
     await this.#replicated(ownership);
     await redisCall(() => this.#touch(this.#redis, [id]));

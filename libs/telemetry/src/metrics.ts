@@ -8,6 +8,7 @@ export type SlotState = (typeof slotStates)[number];
 /** Why frames were dropped. */
 export const dropReasons = [
   'interrupted',
+  'canceled',
   'trimmed',
   'late',
   'overflow',

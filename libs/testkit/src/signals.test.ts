@@ -88,7 +88,11 @@ describe('continuity', () => {
   });
 
   it('looks only within reach when told to', () => {
-    const heard = join(original.subarray(0, at(1000)), original.subarray(at(1240), at(2000)), original.subarray(at(3500)));
+    const heard = join(
+      original.subarray(0, at(1000)),
+      original.subarray(at(1240), at(2000)),
+      original.subarray(at(3500)),
+    );
     const { gaps } = continuity(original, heard, { rate: RATE, reachMs: 500 });
     expect(gaps.map((gap) => Math.round(gap.ms))).toEqual([240, 1960]); // what follows the far splice is out of reach
   });

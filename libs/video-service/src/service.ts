@@ -149,10 +149,13 @@ export class TavusVideoService {
     const over = AbortSignal.any([signal, this.#life.signal]);
     const heard = { lastSoundAt: () => speech.lastSoundAt, speaking: () => this.#voice.speaking };
     try {
-      await withDeadline({ signal: over, ms: speech.bufferedMs + DRAIN_SPARE_MS, what: 'Draining', clock }, async (own) => {
-        await speech.drained(own);
-        await untilQuiet(heard, clock, own);
-      });
+      await withDeadline(
+        { signal: over, ms: speech.bufferedMs + DRAIN_SPARE_MS, what: 'Draining', clock },
+        async (own) => {
+          await speech.drained(own);
+          await untilQuiet(heard, clock, own);
+        },
+      );
     } catch (error) {
       if (!over.aborted) this.#warn(error);
     }

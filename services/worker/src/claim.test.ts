@@ -22,7 +22,14 @@ class MemoryJobs implements StartJobs {
     const data = this.#waiting.shift();
     if (data === undefined) return undefined;
     const note = (what: string) => async (): Promise<void> => void this.log.push(what);
-    return { id: '1', data, lastAttempt: false, done: note('done'), giveBack: note('gave back'), failed: async (error, retry) => void this.log.push(`failed (${retry ? 'retry' : 'for good'}): ${error.message}`) };
+    return {
+      id: '1',
+      data,
+      lastAttempt: false,
+      done: note('done'),
+      giveBack: note('gave back'),
+      failed: async (error, retry) => void this.log.push(`failed (${retry ? 'retry' : 'for good'}): ${error.message}`),
+    };
   }
 
   async close(): Promise<void> {
@@ -35,7 +42,9 @@ function setup(start: (data: StartData) => Promise<StartOutcome>) {
   const jobs = new MemoryJobs();
   const world = { why: undefined as string | undefined, errors: [] as unknown[] };
   const clock = new FakeClock();
-  const loop = new ClaimLoop(jobs, { whyNotOneMore: () => world.why, start }, clock, (error) => world.errors.push(error));
+  const loop = new ClaimLoop(jobs, { whyNotOneMore: () => world.why, start }, clock, (error) =>
+    world.errors.push(error),
+  );
   loop.start();
   return { jobs, loop, world, clock };
 }
@@ -46,7 +55,11 @@ test.each<{ when: string; outcome: StartOutcome; log: string }>([
   { when: 'it is live', outcome: { kind: 'live' }, log: 'done' },
   { when: 'somebody else owns it', outcome: { kind: 'elsewhere' }, log: 'done' },
   { when: 'it was over already', outcome: { kind: 'over' }, log: 'done' },
-  { when: 'its start failed', outcome: { kind: 'failed', error: new FleetError('tavus-auth', 'bad key') }, log: 'failed (for good): bad key' },
+  {
+    when: 'its start failed',
+    outcome: { kind: 'failed', error: new FleetError('tavus-auth', 'bad key') },
+    log: 'failed (for good): bad key',
+  },
 ])('a job ends when $when', async ({ outcome, log }) => {
   const { jobs, loop } = setup(async () => outcome);
   jobs.add(data);
@@ -78,7 +91,9 @@ test('no job is taken while there is no room, and one that came through meanwhil
 
 test('starts run side by side; close waits for those under way', async () => {
   const gates: (() => void)[] = [];
-  const { jobs, loop } = setup(() => new Promise<StartOutcome>((resolve) => gates.push(() => resolve({ kind: 'live' }))));
+  const { jobs, loop } = setup(
+    () => new Promise<StartOutcome>((resolve) => gates.push(() => resolve({ kind: 'live' }))),
+  );
   jobs.add(data);
   jobs.add({ ...data, conversationId: 'def' });
   await expect.poll(() => gates.length).toBe(2);

@@ -15,7 +15,9 @@ export interface Claimer {
   start(data: StartData): Promise<StartOutcome>;
 }
 
-export type StartOutcome = { readonly kind: 'live' | 'over' | 'elsewhere' | 'not-now' } | { readonly kind: 'failed'; readonly error: FleetError };
+export type StartOutcome =
+  | { readonly kind: 'live' | 'over' | 'elsewhere' | 'not-now' }
+  | { readonly kind: 'failed'; readonly error: FleetError };
 
 /**
  * Free slot → next job → start. Takes a job only when a slot is free, so that jobs wait in the queue, visible, and not in
@@ -84,7 +86,10 @@ export class ClaimLoop {
     const data = StartData.safeParse(job.data);
     if (!data.success) {
       const issue = data.error.issues[0];
-      return await job.failed(new Error(`${issue?.path.join('.') || 'data'}: ${issue?.message ?? 'is malformed'}`), false);
+      return await job.failed(
+        new Error(`${issue?.path.join('.') || 'data'}: ${issue?.message ?? 'is malformed'}`),
+        false,
+      );
     }
     try {
       const outcome = await this.#claimer.start(data.data);

@@ -29,35 +29,60 @@ import { BullStartJobs } from './start-jobs.ts';
 import type { WorkerParts } from './worker.ts';
 
 /** Everything a worker is made of, opened in this order and closed in the reverse one. `env` is what Chromium may inherit of. */
-export async function compose(config: WorkerConfig, log: Logger, env: Readonly<Record<string, string | undefined>>): Promise<{ parts: WorkerParts; close(): Promise<void> }> {
+export async function compose(
+  config: WorkerConfig,
+  log: Logger,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<{ parts: WorkerParts; close: () => Promise<void> }> {
   await using held = new AsyncDisposableStack();
   const workerId = `w-${randomBytes(6).toString('hex')}`;
   const clock = systemClock;
   const url = config.redis.url.reveal();
   const keys = createKeys(config.redis.keyPrefix);
-  const connect = (role: RedisRole, name: string): RedisConnection => connectRedis(url, { role, name: `${workerId}:${name}`, log });
-  const connected = (role: RedisRole, name: string): RedisConnection => held.adopt(connect(role, name), (connection) => connection.disconnect());
+  const connect = (role: RedisRole, name: string): RedisConnection =>
+    connectRedis(url, { role, name: `${workerId}:${name}`, log });
+  const connected = (role: RedisRole, name: string): RedisConnection =>
+    held.adopt(connect(role, name), (connection) => connection.disconnect());
 
   const commands = connected('commands', 'commands');
   const leases = new Leases({ commands, lease: connected('lease', 'lease'), keys });
   const reader: StreamSource & { close(): Promise<void> } =
     parseRedisUrl(url).kind === 'cluster'
       ? new ClusterStreamReader(() => connect('blocking', 'frames'), { clock, log })
-      : new StreamReader({ blocking: connect('blocking', 'frames'), bell: { key: keys.bell(workerId), commands }, clock, log });
+      : new StreamReader({
+          blocking: connect('blocking', 'frames'),
+          bell: { key: keys.bell(workerId), commands },
+          clock,
+          log,
+        });
   held.defer(() => reader.close());
   const keeper = new LeaseKeeper(leases, { clock, log });
   held.defer(() => keeper.close());
   const queues = new Queues(url, config.redis.keyPrefix, { name: `${workerId}:queues`, log });
   held.defer(() => queues.close());
-  const bull = (name: string): RedisConnection => held.adopt(queueConnection(url, { role: 'worker', name: `${workerId}:${name}`, log }), (connection) => connection.disconnect());
+  const bull = (name: string): RedisConnection =>
+    held.adopt(queueConnection(url, { role: 'worker', name: `${workerId}:${name}`, log }), (connection) =>
+      connection.disconnect(),
+    );
   const onError = (error: Error): void => log.warn({ err: error }, 'queue error');
 
   const metrics = createMetrics();
   const records = new Records(commands, keys, log);
-  const tavus = createTavusClient({ baseUrl: config.tavus.baseUrl, apiKey: config.tavus.apiKey.reveal(), names: config.tavus.names, clock, onRequest: (route, status) => metrics.tavusRequest(route, status) });
+  const tavus = createTavusClient({
+    baseUrl: config.tavus.baseUrl,
+    apiKey: config.tavus.apiKey.reveal(),
+    names: config.tavus.names,
+    clock,
+    onRequest: (route, status) => metrics.tavusRequest(route, status),
+  });
   held.defer(() => tavus.close());
   const rooms = await createDailyRooms({
-    chromium: { env, sandbox: config.chromium.sandbox, executablePath: config.chromium.path, extraArgs: config.chromium.proxy === undefined ? [] : [`--proxy-server=${config.chromium.proxy}`] },
+    chromium: {
+      env,
+      sandbox: config.chromium.sandbox,
+      executablePath: config.chromium.path,
+      extraArgs: config.chromium.proxy === undefined ? [] : [`--proxy-server=${config.chromium.proxy}`],
+    },
     bundleUrl: config.dailyBundleUrl ?? '',
     sessionsPerBrowser: config.sessionsPerBrowser,
     prewarm: true,

@@ -15,7 +15,12 @@ const CONCURRENCY = 16;
 export class ControlJobs {
   readonly #worker: Worker;
 
-  constructor(options: { connection: RedisConnection; keyPrefix: string; records: Pick<Records, 'desire'>; onError: (error: Error) => void }) {
+  constructor(options: {
+    connection: RedisConnection;
+    keyPrefix: string;
+    records: Pick<Records, 'desire'>;
+    onError: (error: Error) => void;
+  }) {
     const { records } = options;
     this.#worker = new Worker(jobs.stop.queue, (job, token) => handle(job, records, token), {
       connection: options.connection,
@@ -40,17 +45,26 @@ export class ControlJobs {
 }
 
 /** What of a BullMQ job the handler needs. `attemptsStarted` counts how often it was taken, also when it was only put off. */
-export type ControlJob = { readonly name: string; readonly data: unknown; readonly attemptsStarted: number; moveToDelayed(at: number, token?: string): Promise<void> };
+export type ControlJob = {
+  readonly name: string;
+  readonly data: unknown;
+  readonly attemptsStarted: number;
+  moveToDelayed(at: number, token?: string): Promise<void>;
+};
 
 /** Writes what is asked for; the answer is what came of it, readable in the job's result. A job put off burns no attempt. */
 export async function handle(job: ControlJob, records: Pick<Records, 'desire'>, token?: string): Promise<string> {
   const data = ControlData.safeParse(job.data);
   const verb = job.name;
-  if (!data.success) throw new UnrecoverableError(`${data.error.issues[0]?.path.join('.') || 'data'}: ${data.error.issues[0]?.message ?? 'is malformed'}`);
+  if (!data.success)
+    throw new UnrecoverableError(
+      `${data.error.issues[0]?.path.join('.') || 'data'}: ${data.error.issues[0]?.message ?? 'is malformed'}`,
+    );
   if (verb !== 'stop' && verb !== 'cancel') throw new UnrecoverableError('name: must be stop or cancel');
   const outcome = await records.desire(data.data.conversationId, verb, data.data.reason ?? '');
   if (outcome !== 'absent') return outcome;
-  if (job.attemptsStarted > RECORD_LOOKS) throw new UnrecoverableError('conversationId: no conversation of that id was ever asked for');
+  if (job.attemptsStarted > RECORD_LOOKS)
+    throw new UnrecoverableError('conversationId: no conversation of that id was ever asked for');
   await job.moveToDelayed(Date.now() + RECORD_LOOK_MS, token); // BullMQ subtracts its own Date.now() again: only the difference counts
   throw new DelayedError();
 }

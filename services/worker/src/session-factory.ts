@@ -1,7 +1,18 @@
 import { FleetError, type ConversationRecord, type Ownership } from '@tavus-fleet/contracts';
 import type { WorkerConfig } from '@tavus-fleet/config';
 import type { Clock } from '@tavus-fleet/lifecycle';
-import { tavusName, readEntries, redisCall, type EventLog, type Keys, type Ledger, type LedgerIntent, type Records, type RedisConnection, type StreamSource } from '@tavus-fleet/redis';
+import {
+  tavusName,
+  readEntries,
+  redisCall,
+  type EventLog,
+  type Keys,
+  type Ledger,
+  type LedgerIntent,
+  type Records,
+  type RedisConnection,
+  type StreamSource,
+} from '@tavus-fleet/redis';
 import type { Rooms } from '@tavus-fleet/rooms';
 import { TavusFailure, type CreateConversation, type TavusClient } from '@tavus-fleet/tavus';
 import type { Logger, Metrics } from '@tavus-fleet/telemetry';
@@ -38,7 +49,10 @@ const FIND_MS = 10_000;
 const NEVER = new AbortController().signal;
 
 /** Makes sessions: binds the fleet's parts to one conversation and its owner, so that a session cannot touch another's. */
-export function makeSession(deps: FactoryDeps, of: { record: ConversationRecord; ownership: Ownership; redisNowMs: number }): Session {
+export function makeSession(
+  deps: FactoryDeps,
+  of: { record: ConversationRecord; ownership: Ownership; redisNowMs: number },
+): Session {
   const { record, ownership, redisNowMs } = of;
   const { config, workerId, clock, rooms, metrics } = deps;
   const sessionDeps: SessionDeps = {
@@ -72,7 +86,8 @@ function recordsOf({ records, events }: FactoryDeps, ownership: Ownership): Sess
       await records.saveSecrets(ownership, { conversationUrl });
       return records.patch(ownership, { tavusConversationId: conversationId });
     },
-    moveTo: (state, fields) => records.move(ownership, state, { ...(fields === undefined ? {} : { fields: { metrics: fields } }) }),
+    moveTo: (state, fields) =>
+      records.move(ownership, state, fields === undefined ? {} : { fields: { metrics: fields } }),
     checkpoint: (at) => records.patch(ownership, at),
     end: (reason, at) => records.end(ownership, reason, at),
     append: async (event) => (await events.append(ownership, event)) !== undefined,
@@ -107,7 +122,11 @@ function tavusOf({ tavus }: FactoryDeps, record: ConversationRecord, { epoch }: 
       ...spec.tavus.properties,
     },
   });
-  const created = (answer: { conversationId: string; conversationUrl: string; meetingToken?: string | undefined }): Created => ({
+  const created = (answer: {
+    conversationId: string;
+    conversationUrl: string;
+    meetingToken?: string | undefined;
+  }): Created => ({
     conversationId: answer.conversationId,
     conversationUrl: answer.conversationUrl,
     ...(answer.meetingToken === undefined ? {} : { meetingToken: answer.meetingToken }),
@@ -124,7 +143,11 @@ function tavusOf({ tavus }: FactoryDeps, record: ConversationRecord, { epoch }: 
     async findActive(name) {
       const signal = AbortSignal.timeout(FIND_MS);
       for await (const conversation of tavus.allConversations({ status: 'active' }, { epoch, signal })) {
-        if (conversation.conversationName === name && conversation.conversationUrl !== undefined) return created({ conversationId: conversation.conversationId, conversationUrl: conversation.conversationUrl });
+        if (conversation.conversationName === name && conversation.conversationUrl !== undefined)
+          return created({
+            conversationId: conversation.conversationId,
+            conversationUrl: conversation.conversationUrl,
+          });
       }
       return undefined;
     },
@@ -137,13 +160,23 @@ function tavusOf({ tavus }: FactoryDeps, record: ConversationRecord, { epoch }: 
   };
 }
 
-function ledgerOf({ ledger, config, workerId }: FactoryDeps, record: ConversationRecord, ownership: Ownership): SessionLedger {
+function ledgerOf(
+  { ledger, config, workerId }: FactoryDeps,
+  record: ConversationRecord,
+  ownership: Ownership,
+): SessionLedger {
   const { conversationId, spec } = record;
   const { epoch } = ownership;
   const intents = new Map<string, LedgerIntent>();
   return {
     async intend(attempt) {
-      const name = tavusName({ base: spec.tavus.conversationName ?? '', fleetId: config.fleetId, conversationId, epoch, attempt });
+      const name = tavusName({
+        base: spec.tavus.conversationName ?? '',
+        fleetId: config.fleetId,
+        conversationId,
+        epoch,
+        attempt,
+      });
       const intent = { conversationId, epoch, attempt, name, workerId };
       intents.set(name, intent);
       return { outcome: await ledger.intend(intent, config.tavus.maxConcurrent), name };

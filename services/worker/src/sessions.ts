@@ -1,4 +1,12 @@
-import { asFleetError, FleetError, type ConversationRecord, type Desired, type EndReason, type Ownership, type StartData } from '@tavus-fleet/contracts';
+import {
+  asFleetError,
+  type FleetError,
+  type ConversationRecord,
+  type Desired,
+  type EndReason,
+  type Ownership,
+  type StartData,
+} from '@tavus-fleet/contracts';
 import { withDeadline, type Clock, type Timer } from '@tavus-fleet/lifecycle';
 import type { SlotState } from '@tavus-fleet/telemetry';
 import { whyNotOneMore } from './admission.ts';
@@ -14,14 +22,21 @@ const TAVUS_PAUSE_MS = 30_000;
 export interface SessionsPort {
   record(data: StartData): Promise<ConversationRecord>;
   /** `redisNowMs`: Redis' clock at that moment. */
-  acquire(conversationId: string): Promise<{ ownership: Ownership; redisNowMs: number } | { refused: 'final' | 'held' | 'absent' }>;
+  acquire(
+    conversationId: string,
+  ): Promise<{ ownership: Ownership; redisNowMs: number } | { refused: 'final' | 'held' | 'absent' }>;
   /** Keeps the lease renewed until released; tells what Redis says of it. */
   hold(ownership: Ownership, told: { lost(): void; desired(verb: Desired): void }): { release(): Promise<void> };
   session(record: ConversationRecord, ownership: Ownership, redisNowMs: number): Session;
   redisUp(): boolean;
 }
 
-export type SessionsOptions = { readonly port: SessionsPort; readonly capacity: number; readonly clock: Clock; readonly log: { warn(fields: object, message: string): void; error(fields: object, message: string): void } };
+export type SessionsOptions = {
+  readonly port: SessionsPort;
+  readonly capacity: number;
+  readonly clock: Clock;
+  readonly log: { warn(fields: object, message: string): void; error(fields: object, message: string): void };
+};
 
 type Live = { readonly session: Session; readonly done: Promise<void> };
 
@@ -60,7 +75,11 @@ export class Sessions implements Claimer {
 
   /** What is here, for an operator's eyes: no secret in it. */
   list(): { conversationId: string; epoch: number; state: string }[] {
-    return [...this.#live].map(({ session }) => ({ conversationId: session.conversationId, epoch: session.ownership.epoch, state: session.state }));
+    return [...this.#live].map(({ session }) => ({
+      conversationId: session.conversationId,
+      epoch: session.ownership.epoch,
+      state: session.state,
+    }));
   }
 
   find(conversationId: string): Session | undefined {
@@ -69,7 +88,17 @@ export class Sessions implements Claimer {
 
   whyNotOneMore(): string | undefined {
     const { capacity, clock, port } = this.#options;
-    return whyNotOneMore({ live: this.#live.size, starting: this.#acquiring.size, capacity, draining: this.#draining, redisUp: port.redisUp(), tavusBlockedUntil: this.#tavusBlockedUntil }, clock.now());
+    return whyNotOneMore(
+      {
+        live: this.#live.size,
+        starting: this.#acquiring.size,
+        capacity,
+        draining: this.#draining,
+        redisUp: port.redisUp(),
+        tavusBlockedUntil: this.#tavusBlockedUntil,
+      },
+      clock.now(),
+    );
   }
 
   async start(data: StartData): Promise<StartOutcome> {
@@ -133,7 +162,12 @@ export class Sessions implements Claimer {
     const done = session
       .run()
       .then(() => lease.release())
-      .catch((error: unknown) => log.error({ conversationId: record.conversationId, code: asFleetError(error).code }, 'a lease was not released; it runs out by itself'))
+      .catch((error: unknown) =>
+        log.error(
+          { conversationId: record.conversationId, code: asFleetError(error).code },
+          'a lease was not released; it runs out by itself',
+        ),
+      )
       .finally(() => {
         mark?.[Symbol.dispose]();
         this.#live.delete(live);
@@ -146,7 +180,10 @@ export class Sessions implements Claimer {
   #noticeTavus(error: FleetError): void {
     if (error.code !== 'tavus-auth' && error.code !== 'tavus-credits') return;
     this.#tavusBlockedUntil = this.#options.clock.now() + TAVUS_PAUSE_MS;
-    this.#options.log.error({ code: error.code, pauseMs: TAVUS_PAUSE_MS }, 'Tavus refuses the account: no conversation is claimed');
+    this.#options.log.error(
+      { code: error.code, pauseMs: TAVUS_PAUSE_MS },
+      'Tavus refuses the account: no conversation is claimed',
+    );
   }
 
   async #empty(): Promise<void> {

@@ -81,7 +81,8 @@ export class BullStartJobs implements StartJobs {
       data: job.data as unknown, // safe: BullMQ types data as any; it is parsed by the claimer
       lastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
       done: () => end(() => job.moveToCompleted(null, this.#token, false)),
-      failed: (error, retry) => end(() => job.moveToFailed(retry ? error : new UnrecoverableError(error.message), this.#token, false)),
+      failed: (error, retry) =>
+        end(() => job.moveToFailed(retry ? error : new UnrecoverableError(error.message), this.#token, false)),
       giveBack: () => end(() => job.moveToWait(this.#token)),
     };
   }

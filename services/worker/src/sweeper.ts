@@ -72,6 +72,7 @@ export class Sweeper {
     const data = StartData.safeParse(job.data);
     if (!data.success) return; // the claimer fails it, with the field that is wrong
     const record = await this.#port.createdAt(data.data);
-    if (record?.queued && now - record.createdAt > record.startTimeoutSeconds * 1_000) await this.#port.failStartTimeout(data.data.conversationId);
+    if (record?.queued && now - record.createdAt > record.startTimeoutSeconds * 1_000)
+      await this.#port.failStartTimeout(data.data.conversationId);
   }
 }

@@ -1,6 +1,13 @@
 import { BY_QUEUE, FleetError, type ConversationRecord, type StartData } from '@tavus-fleet/contracts';
 import type { Timer } from '@tavus-fleet/lifecycle';
-import { redisCall, type LeaseKeeper, type Leases, type Queues, type RedisHealth, type WorkerRegistry } from '@tavus-fleet/redis';
+import {
+  redisCall,
+  type LeaseKeeper,
+  type Leases,
+  type Queues,
+  type RedisHealth,
+  type WorkerRegistry,
+} from '@tavus-fleet/redis';
 import { ClaimLoop } from './claim.ts';
 import type { ControlJobs } from './control.ts';
 import { makeSession, type FactoryDeps } from './session-factory.ts';
@@ -47,12 +54,15 @@ export class FleetWorker {
       port: {
         record: (data) => this.#record(data),
         acquire: (id) => leases.acquire(id, workerId),
-        hold: (ownership, told) => keeper.hold(ownership, { onLost: () => told.lost(), onDesired: (verb) => told.desired(verb) }),
+        hold: (ownership, told) =>
+          keeper.hold(ownership, { onLost: () => told.lost(), onDesired: (verb) => told.desired(verb) }),
         session: (record, ownership, redisNowMs) => makeSession(parts, { record, ownership, redisNowMs }),
         redisUp: () => health.up,
       },
     });
-    this.#claims = new ClaimLoop(parts.startJobs, this.sessions, clock, (error) => log.warn({ err: error }, 'claiming failed; going on'));
+    this.#claims = new ClaimLoop(parts.startJobs, this.sessions, clock, (error) =>
+      log.warn({ err: error }, 'claiming failed; going on'),
+    );
     this.#sweeper = new Sweeper(this.#sweeps(), clock, (error) => log.warn({ err: error }, 'sweep failed; going on'));
   }
 
@@ -78,7 +88,9 @@ export class FleetWorker {
     await this.#sweeper.close();
     await controlJobs.close();
     this.#heartbeat?.[Symbol.dispose]();
-    await registry.remove(workerId).catch((error: unknown) => log.warn({ err: error }, 'the registry entry stays until it is stale'));
+    await registry
+      .remove(workerId)
+      .catch((error: unknown) => log.warn({ err: error }, 'the registry entry stays until it is stale'));
     health.close();
   }
 
@@ -87,7 +99,16 @@ export class FleetWorker {
     const { sessions } = this;
     try {
       const load = sessions.capacity === 0 ? 1 : sessions.size / sessions.capacity;
-      const asked = await registry.heartbeat({ id: workerId, url: this.#url, capacity: sessions.capacity, live: sessions.size, load, draining: sessions.draining, version, since: this.#since });
+      const asked = await registry.heartbeat({
+        id: workerId,
+        url: this.#url,
+        capacity: sessions.capacity,
+        live: sessions.size,
+        load,
+        draining: sessions.draining,
+        version,
+        since: this.#since,
+      });
       if (asked.drain && !sessions.draining) this.#onDrainAsked();
     } catch (error) {
       if (health.up) log.warn({ err: error }, 'heartbeat failed; the next one is in a second');
@@ -99,8 +120,15 @@ export class FleetWorker {
     const { records } = this.#parts;
     const found = await records.get(data.conversationId);
     if (found) return found;
-    if (!data.request) throw new FleetError('not-found', 'The job names a conversation without a record and carries no request.', { field: 'request' });
-    const { record } = await records.create({ request: data.request, createdBy: BY_QUEUE, conversationId: data.conversationId });
+    if (!data.request)
+      throw new FleetError('not-found', 'The job names a conversation without a record and carries no request.', {
+        field: 'request',
+      });
+    const { record } = await records.create({
+      request: data.request,
+      createdBy: BY_QUEUE,
+      conversationId: data.conversationId,
+    });
     return record;
   }
 

@@ -87,8 +87,7 @@ export async function startSessions(
     const session = new Session(deps);
     void session.run().then((ending) => {
       // Figures of fewer conversations than were asked for would be too good.
-      process.stderr.write(`a session ended: ${JSON.stringify(ending)}
-`);
+      process.stderr.write(`a session ended: ${JSON.stringify(ending)}\n`);
       process.exit(1);
     });
     const how = await session.started;

@@ -1,3 +1,4 @@
+/* oxlint-disable vitest/valid-expect -- made before the clock passes, awaited after it */
 import { FleetError } from '@tavus-fleet/contracts';
 import { FakeClock } from '@tavus-fleet/lifecycle';
 import { expect, test } from 'vitest';
@@ -5,7 +6,12 @@ import { LedgeredConversations, type Created, type SessionLedger, type SessionTa
 
 const created = (id: string): Created => ({ conversationId: id, conversationUrl: `https://tavus.daily.co/${id}` });
 
-function setup(options: { answers: (Created | FleetError | 'unknown')[]; active?: (Created | undefined)[]; slots?: ('ok' | 'full')[]; ends?: (FleetError | 'ok')[] }) {
+function setup(options: {
+  answers: (Created | FleetError | 'unknown')[];
+  active?: (Created | undefined)[];
+  slots?: ('ok' | 'full')[];
+  ends?: (FleetError | 'ok')[];
+}) {
   const calls: string[] = [];
   const clock = new FakeClock();
   const next = <T>(list: T[] | undefined, otherwise: T): T => list?.shift() ?? otherwise;
@@ -37,7 +43,10 @@ function setup(options: { answers: (Created | FleetError | 'unknown')[]; active?
     closed: async (name) => void calls.push(`closed ${name}`),
   };
   const waiting: string[] = [];
-  const conversations = new LedgeredConversations(tavus, ledger, clock, { waiting: (why) => waiting.push(why), unbooked: () => calls.push('unbooked') });
+  const conversations = new LedgeredConversations(tavus, ledger, clock, {
+    waiting: (why) => waiting.push(why),
+    unbooked: () => calls.push('unbooked'),
+  });
   return { conversations, calls, clock, waiting };
 }
 
@@ -69,7 +78,10 @@ test('capacity at Tavus is waited for without using up tries; nothing is created
 });
 
 test('waiting for a slot of our own ends with the signal and leaves no row', async () => {
-  const { conversations, calls, clock, waiting } = setup({ answers: [], slots: Array.from({ length: 50 }, () => 'full' as const) });
+  const { conversations, calls, clock, waiting } = setup({
+    answers: [],
+    slots: Array.from({ length: 50 }, () => 'full' as const),
+  });
   const stop = new AbortController();
   const creating = conversations.create(stop.signal);
   const outcome = expect(creating).rejects.toThrow('asked to stop');
@@ -85,14 +97,21 @@ test.each([
   { code: 'tavus-credits', tries: 1 },
   { code: 'tavus-invalid-request', tries: 1 },
   { code: 'tavus-unavailable', tries: 3 },
-] as const)('$code is tried $tries times, each with a name of its own, and leaves no open row', async ({ code, tries }) => {
-  const { conversations, calls, clock } = setup({ answers: Array.from({ length: 9 }, () => new FleetError(code, 'refused')) });
-  const outcome = expect(conversations.create(never)).rejects.toMatchObject({ code });
-  await clock.pass(10_000);
-  await outcome;
-  expect(calls.filter((call) => call.startsWith('create'))).toEqual(Array.from({ length: tries }, (_, at) => `create n${at + 1}`));
-  expect(calls.filter((call) => call.startsWith('closed'))).toHaveLength(tries);
-});
+] as const)(
+  '$code is tried $tries times, each with a name of its own, and leaves no open row',
+  async ({ code, tries }) => {
+    const { conversations, calls, clock } = setup({
+      answers: Array.from({ length: 9 }, () => new FleetError(code, 'refused')),
+    });
+    const outcome = expect(conversations.create(never)).rejects.toMatchObject({ code });
+    await clock.pass(10_000);
+    await outcome;
+    expect(calls.filter((call) => call.startsWith('create'))).toEqual(
+      Array.from({ length: tries }, (_, at) => `create n${at + 1}`),
+    );
+    expect(calls.filter((call) => call.startsWith('closed'))).toHaveLength(tries);
+  },
+);
 
 test('end is retried until Tavus says that it is over', async () => {
   const down = (): FleetError => new FleetError('tavus-unavailable', 'down');

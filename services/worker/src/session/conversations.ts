@@ -27,7 +27,12 @@ const FULL_MS = 300;
 const TAVUS_FULL_MS = 2_000;
 const MAX_FAILURES = 3;
 /** Asking for the same name again is asking once, so a silent Redis only makes us wait. */
-const UNTIL_REDIS = { attempts: Number.POSITIVE_INFINITY, firstMs: 200, maxMs: 1_000, when: (error: FleetError) => error.code === 'redis-unavailable' };
+const UNTIL_REDIS = {
+  attempts: Number.POSITIVE_INFINITY,
+  firstMs: 200,
+  maxMs: 1_000,
+  when: (error: FleetError) => error.code === 'redis-unavailable',
+};
 const END_RETRY = { attempts: 8, firstMs: 250, maxMs: 5_000 };
 
 /**
@@ -42,7 +47,12 @@ export class LedgeredConversations implements ConversationApi {
   readonly #onUnbooked: (error: unknown) => void;
   readonly #names = new Map<string, string>();
 
-  constructor(tavus: SessionTavus, ledger: SessionLedger, clock: Clock, tell: { waiting: (why: 'fleet-full' | 'tavus-full') => void; unbooked: (error: unknown) => void }) {
+  constructor(
+    tavus: SessionTavus,
+    ledger: SessionLedger,
+    clock: Clock,
+    tell: { waiting: (why: 'fleet-full' | 'tavus-full') => void; unbooked: (error: unknown) => void },
+  ) {
     this.#tavus = tavus;
     this.#ledger = ledger;
     this.#clock = clock;
@@ -60,7 +70,11 @@ export class LedgeredConversations implements ConversationApi {
         unknown = answer === 'unknown';
         const created = answer === 'unknown' ? await this.#adopt(name) : answer;
         unknown = false;
-        if (!created) throw new FleetError('tavus-unavailable', 'Tavus did not answer the create, and no conversation of that name is active.');
+        if (!created)
+          throw new FleetError(
+            'tavus-unavailable',
+            'Tavus did not answer the create, and no conversation of that name is active.',
+          );
         this.#names.set(created.conversationId, name);
         await this.#book(() => this.#ledger.adopted(name, created.conversationId));
         return created;
@@ -81,7 +95,9 @@ export class LedgeredConversations implements ConversationApi {
   }
 
   async end(tavusConversationId: string, signal: AbortSignal): Promise<void> {
-    await retry({ ...END_RETRY, when: (error) => error.code !== 'tavus-auth' }, { signal, clock: this.#clock }, () => this.#tavus.end(tavusConversationId, signal));
+    await retry({ ...END_RETRY, when: (error) => error.code !== 'tavus-auth' }, { signal, clock: this.#clock }, () =>
+      this.#tavus.end(tavusConversationId, signal),
+    );
     const name = this.#names.get(tavusConversationId);
     if (name !== undefined) await this.#book(() => this.#ledger.closed(name));
   }
@@ -106,7 +122,9 @@ export class LedgeredConversations implements ConversationApi {
   async #slot(attempt: number, signal: AbortSignal): Promise<string> {
     for (let told = false; ; told = true) {
       signal.throwIfAborted();
-      const { outcome, name } = await retry(UNTIL_REDIS, { signal, clock: this.#clock }, () => this.#ledger.intend(attempt));
+      const { outcome, name } = await retry(UNTIL_REDIS, { signal, clock: this.#clock }, () =>
+        this.#ledger.intend(attempt),
+      );
       if (outcome === 'ok') return name;
       if (!told) this.#onWaiting('fleet-full');
       await sleep(this.#clock, FULL_MS, signal);

@@ -1,4 +1,12 @@
-import type { ConversationRecord, ConversationSecrets, Counters, EndReason, OutboundEvent, Ownership, RecordMetrics } from '@tavus-fleet/contracts';
+import type {
+  ConversationRecord,
+  ConversationSecrets,
+  Counters,
+  EndReason,
+  OutboundEvent,
+  Ownership,
+  RecordMetrics,
+} from '@tavus-fleet/contracts';
 import type { Clock } from '@tavus-fleet/lifecycle';
 import type { Rooms } from '@tavus-fleet/rooms';
 import type { SessionLedger, SessionTavus } from './conversations.ts';
@@ -6,7 +14,11 @@ import type { Entry, FramesSource } from './frames-in.ts';
 import type { SessionMeters } from './output.ts';
 
 /** How far a session came: what a successor needs and what the API shows. */
-export type SessionProgress = { readonly position?: string; readonly counters: Counters; readonly metrics: RecordMetrics };
+export type SessionProgress = {
+  readonly position?: string;
+  readonly counters: Counters;
+  readonly metrics: RecordMetrics;
+};
 
 /** Fenced writes of one conversation's record. `fenced` = somebody else owns it now; a rejection = Redis is silent, nothing is known. */
 export interface SessionRecords {

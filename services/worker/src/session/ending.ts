@@ -4,7 +4,9 @@ import { asFleetError, type EndReason, type FleetError } from '@tavus-fleet/cont
  * How a session ends. `stop` finishes what was accepted; `cancel` leaves at once; `abandon` means somebody else owns the
  * conversation now: leave silently, end nothing at Tavus, write nothing.
  */
-export type Ending = { readonly how: 'stop' | 'cancel'; readonly reason: EndReason; readonly error?: FleetError } | { readonly how: 'abandon'; readonly reason: 'lease-lost' };
+export type Ending =
+  | { readonly how: 'stop' | 'cancel'; readonly reason: EndReason; readonly error?: FleetError }
+  | { readonly how: 'abandon'; readonly reason: 'lease-lost' };
 
 /** The end reason of a conversation whose start failed with this error. One table for start and for a call that breaks later. */
 export function endingOf(thrown: unknown, phase: 'start' | 'live'): Ending {

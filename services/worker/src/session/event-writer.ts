@@ -65,7 +65,8 @@ export class EventWriter {
         event = this.#take();
       } catch (error) {
         // Redis is silent: media goes on and events wait. The pause ends early when the session does.
-        if (asFleetError(error).code === 'redis-unavailable') await sleep(this.#clock, RETRY_MS, signal).catch(() => undefined);
+        if (asFleetError(error).code === 'redis-unavailable')
+          await sleep(this.#clock, RETRY_MS, signal).catch(() => undefined);
         else event = this.#instead(current);
       }
     }
@@ -75,14 +76,30 @@ export class EventWriter {
   /** An event that cannot be written must not hold up those behind it: its loss is said in its place, once. */
   #instead(event: OutboundEvent): OutboundEvent | undefined {
     if (event.type === 'error' && event.data.code === 'internal') return this.#take();
-    return { type: 'error', data: { code: 'internal', category: 'application', fatal: false, message: `An event of type ${event.type} could not be written.` } };
+    return {
+      type: 'error',
+      data: {
+        code: 'internal',
+        category: 'application',
+        fatal: false,
+        message: `An event of type ${event.type} could not be written.`,
+      },
+    };
   }
 
   #take(): OutboundEvent | undefined {
     const lost = this.#lost;
     if (lost === 0) return this.#waiting.shift();
     this.#lost = 0;
-    return { type: 'error', data: { code: 'redis-unavailable', category: 'connectivity', fatal: false, message: `${lost} events were lost while Redis was silent.` } };
+    return {
+      type: 'error',
+      data: {
+        code: 'redis-unavailable',
+        category: 'connectivity',
+        fatal: false,
+        message: `${lost} events were lost while Redis was silent.`,
+      },
+    };
   }
 }
 

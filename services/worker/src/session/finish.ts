@@ -44,7 +44,9 @@ export async function finish(first: Ending, acquired: Acquired): Promise<Ending>
   if (ending && ending.how !== 'abandon') await giveBack(ending, acquired);
   else await leaveSilently(acquired);
   events.close();
-  await step(acquired, 'page', () => withDeadline({ ms: CLOSE_MS, what: 'Closing the page', clock: deps.clock }, async () => room?.close()));
+  await step(acquired, 'page', () =>
+    withDeadline({ ms: CLOSE_MS, what: 'Closing the page', clock: deps.clock }, async () => room?.close()),
+  );
   return owned ? (endings.now ?? first) : { how: 'abandon', reason: 'lease-lost' };
 }
 
@@ -66,9 +68,15 @@ async function giveBack(ending: Exclude<Ending, { how: 'abandon' }>, acquired: A
   const { deps, service, events, output, giveUp, progress } = acquired;
   if (ending.error) output.error(ending.error.code, ending.error.message, true, ending.error.field);
   await step(acquired, 'service', async () => service?.cleanup(giveUp));
-  await step(acquired, 'events', () => withDeadline({ ms: FLUSH_MS, what: 'Writing the last events', clock: deps.clock }, (signal) => events.flush(signal)));
+  await step(acquired, 'events', () =>
+    withDeadline({ ms: FLUSH_MS, what: 'Writing the last events', clock: deps.clock }, (signal) =>
+      events.flush(signal),
+    ),
+  );
   // The last counters go with the last move: who reads the record after `ended` sees them.
-  await step(acquired, 'record', () => retry(UNTIL_KNOWN, { signal: giveUp, clock: deps.clock }, () => deps.records.end(ending.reason, progress())));
+  await step(acquired, 'record', () =>
+    retry(UNTIL_KNOWN, { signal: giveUp, clock: deps.clock }, () => deps.records.end(ending.reason, progress())),
+  );
   deps.meters.ended(ending.reason);
   deps.log.info({ endReason: ending.reason, state: finalState(ending.reason), ...output.summary() }, 'session ended');
 }
@@ -79,16 +87,25 @@ async function leaveSilently(acquired: Acquired): Promise<void> {
   events.close();
   await step(acquired, 'service', async () => service?.abandon());
   await leave(acquired);
-  deps.log.warn({ ...output.summary() }, 'session abandoned: another worker owns the conversation, or Redis did not say who does');
+  deps.log.warn(
+    { ...output.summary() },
+    'session abandoned: another worker owns the conversation, or Redis did not say who does',
+  );
 }
 
 async function leave(acquired: Acquired): Promise<void> {
-  await step(acquired, 'rooms', () => withDeadline({ ms: LEAVE_MS, what: 'Leaving the rooms', clock: acquired.deps.clock }, async (signal) => acquired.room?.leave(signal)));
+  await step(acquired, 'rooms', () =>
+    withDeadline({ ms: LEAVE_MS, what: 'Leaving the rooms', clock: acquired.deps.clock }, async (signal) =>
+      acquired.room?.leave(signal),
+    ),
+  );
 }
 
 /** True when the record says `stopping` under our ownership; false when it names another owner. */
 async function move({ deps, giveUp }: Acquired): Promise<boolean> {
-  const outcome = await retry(UNTIL_KNOWN, { signal: giveUp, clock: deps.clock }, () => deps.records.moveTo('stopping'));
+  const outcome = await retry(UNTIL_KNOWN, { signal: giveUp, clock: deps.clock }, () =>
+    deps.records.moveTo('stopping'),
+  );
   return outcome !== 'fenced';
 }
 

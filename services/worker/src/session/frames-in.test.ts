@@ -2,7 +2,12 @@ import { frameFields, type InboundFrame } from '@tavus-fleet/contracts';
 import { expect, test } from 'vitest';
 import { FramesIn, type Entry } from './frames-in.ts';
 
-const audio = (ms: number, fill = 1): InboundFrame => ({ type: 'tts-audio', rate: 24_000, channels: 1, audio: new Uint8Array(ms * 48).fill(fill) });
+const audio = (ms: number, fill = 1): InboundFrame => ({
+  type: 'tts-audio',
+  rate: 24_000,
+  channels: 1,
+  audio: new Uint8Array(ms * 48).fill(fill),
+});
 
 function entry(id: number, frame: InboundFrame): Entry {
   const list = frameFields(frame);
@@ -60,7 +65,13 @@ test('what is ahead waits until the service has played, then goes on where it st
 test('an interruption overtakes what waits and drops it, but keeps settings and end', () => {
   const { framesIn, world } = setup();
   world.buffered = 6_000;
-  framesIn.entries([entry(1, audio(20)), entry(2, { type: 'settings-update', settings: { model: 'm' } }), entry(3, audio(40)), entry(4, { type: 'end' }), entry(5, { type: 'interruption' })]);
+  framesIn.entries([
+    entry(1, audio(20)),
+    entry(2, { type: 'settings-update', settings: { model: 'm' } }),
+    entry(3, audio(40)),
+    entry(4, { type: 'end' }),
+    entry(5, { type: 'interruption' }),
+  ]);
   expect(world.given).toEqual(['interruption@5-0']);
   expect(world.dropped).toEqual([{ count: 2, ms: 60, why: 'interrupted' }]);
   expect(world.ended).toEqual([]);
@@ -125,7 +136,17 @@ test('an interruption while audio is being read again leaves nothing of it behin
 
 test('a malformed entry is reported by its field and skipped', () => {
   const { framesIn, world } = setup();
-  framesIn.entries([{ id: '1-0', fields: new Map([['type', new TextEncoder().encode('tts-audio')], ['rate', new TextEncoder().encode('7')], ['audio', new Uint8Array(4)]]) }, entry(2, audio(20))]);
+  framesIn.entries([
+    {
+      id: '1-0',
+      fields: new Map([
+        ['type', new TextEncoder().encode('tts-audio')],
+        ['rate', new TextEncoder().encode('7')],
+        ['audio', new Uint8Array(4)],
+      ]),
+    },
+    entry(2, audio(20)),
+  ]);
   expect(world.malformed).toEqual(['rate']);
   expect(world.given).toEqual(['tts-audio@2-0']);
 });

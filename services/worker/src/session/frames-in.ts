@@ -1,4 +1,10 @@
-import { frameClass, parseEntry, type EntryFields, type InboundFrame, type MalformedFrame } from '@tavus-fleet/contracts';
+import {
+  frameClass,
+  parseEntry,
+  type EntryFields,
+  type InboundFrame,
+  type MalformedFrame,
+} from '@tavus-fleet/contracts';
 
 export type Entry = { readonly id: string; readonly fields: EntryFields };
 
@@ -22,7 +28,13 @@ export interface FramesSource {
 }
 
 /** `frame` is absent while its payload is let go; `size` is that payload's, bytes. */
-type Waiting = { readonly id: string; frame: InboundFrame | undefined; readonly size: number; readonly ms: number; readonly keeps: boolean };
+type Waiting = {
+  readonly id: string;
+  frame: InboundFrame | undefined;
+  readonly size: number;
+  readonly ms: number;
+  readonly keeps: boolean;
+};
 
 // The service is kept this far ahead of real time: enough to ride out any pause of ours, little to throw away.
 const FEED_MS = 6_000;
@@ -70,7 +82,11 @@ export class FramesIn {
   /** Feeds what may be fed; called whenever the service has played something, also while it takes a frame: then the loop below goes on. */
   pump(): void {
     if (this.#giving) return;
-    for (let next = this.#waiting[0]; next && (next.frame?.type === 'end' || this.#target.bufferedMs() < FEED_MS); next = this.#waiting[0]) {
+    for (
+      let next = this.#waiting[0];
+      next && (next.frame?.type === 'end' || this.#target.bufferedMs() < FEED_MS);
+      next = this.#waiting[0]
+    ) {
       if (!next.frame) {
         void this.#reread();
         return;
@@ -85,7 +101,13 @@ export class FramesIn {
   endAtTail(reason: string | undefined): void {
     if (this.endSeen) return;
     this.#endWaits = true;
-    this.#waiting.push({ id: '0', frame: { type: 'end', ...(reason === undefined ? {} : { reason }) }, size: 0, ms: 0, keeps: true });
+    this.#waiting.push({
+      id: '0',
+      frame: { type: 'end', ...(reason === undefined ? {} : { reason }) },
+      size: 0,
+      ms: 0,
+      keeps: true,
+    });
     this.pump();
   }
 
@@ -106,16 +128,24 @@ export class FramesIn {
     }
     if (this.endSeen) return this.#target.dropped(1, durationMs(frame), 'after-end');
     if (frame.type === 'end') this.#endWaits = true;
-    if (this.#waiting.length === 0 && (frame.type === 'end' || this.#target.bufferedMs() < FEED_MS)) return this.#give(frame, entry.id);
+    if (this.#waiting.length === 0 && (frame.type === 'end' || this.#target.bufferedMs() < FEED_MS))
+      return this.#give(frame, entry.id);
     this.#keep(frame, entry.id);
   }
 
   #keep(frame: InboundFrame, id: string): void {
-    if (this.#waiting.length >= MAX_WAITING && frame.type !== 'end') return this.#target.dropped(1, durationMs(frame), 'overflow');
+    if (this.#waiting.length >= MAX_WAITING && frame.type !== 'end')
+      return this.#target.dropped(1, durationMs(frame), 'overflow');
     const size = frame.type === 'tts-audio' ? frame.audio.byteLength : 0;
     const letGo = size > 0 && this.#keptBytes + size > KEEP_BYTES;
     if (!letGo) this.#keptBytes += size;
-    this.#waiting.push({ id, frame: letGo ? undefined : frame, size, ms: durationMs(frame), keeps: frameClass[frame.type] === 'uninterruptible' });
+    this.#waiting.push({
+      id,
+      frame: letGo ? undefined : frame,
+      size,
+      ms: durationMs(frame),
+      keeps: frameClass[frame.type] === 'uninterruptible',
+    });
   }
 
   #give(frame: InboundFrame, id: string): void {
@@ -134,11 +164,17 @@ export class FramesIn {
 
   #drop(why: 'interrupted' | 'canceled', keepUninterruptible: boolean): void {
     const kept = this.#waiting.filter((waiting) => keepUninterruptible && waiting.keeps);
-    const dropped = this.#waiting.filter((waiting) => !(keepUninterruptible && waiting.keeps) && waiting.frame?.type !== 'end');
+    const dropped = this.#waiting.filter(
+      (waiting) => !(keepUninterruptible && waiting.keeps) && waiting.frame?.type !== 'end',
+    );
     this.#waiting = kept;
     this.#keptBytes = 0; // what is kept is never audio
     if (dropped.length === 0) return;
-    this.#target.dropped(dropped.length, dropped.reduce((sum, waiting) => sum + waiting.ms, 0), why);
+    this.#target.dropped(
+      dropped.length,
+      dropped.reduce((sum, waiting) => sum + waiting.ms, 0),
+      why,
+    );
   }
 
   async #reread(): Promise<void> {
@@ -146,7 +182,9 @@ export class FramesIn {
     this.#rereading = true;
     try {
       const wanted = this.#nextLetGo();
-      const found = new Map((await this.#source.read(wanted.map((waiting) => waiting.id))).map((entry) => [entry.id, entry]));
+      const found = new Map(
+        (await this.#source.read(wanted.map((waiting) => waiting.id))).map((entry) => [entry.id, entry]),
+      );
       for (const waiting of wanted) this.#fill(waiting, found.get(waiting.id));
     } catch {
       return; // the session is over: nobody waits for these frames any more

@@ -1,4 +1,10 @@
-import { errorCodes, type Counters, type MalformedFrame, type OutboundEvent, type RecordMetrics } from '@tavus-fleet/contracts';
+import {
+  errorCodes,
+  type Counters,
+  type MalformedFrame,
+  type OutboundEvent,
+  type RecordMetrics,
+} from '@tavus-fleet/contracts';
 import type { RoomEvent } from '@tavus-fleet/rooms';
 import type { FrameOut, FrameSink, Position } from '@tavus-fleet/video-service';
 import type { SessionProgress } from './deps.ts';
@@ -17,7 +23,14 @@ export class SessionOutput implements FrameSink {
   readonly #write: (event: OutboundEvent) => void;
   readonly #meters: SessionMeters;
   readonly #onPlayed: () => void;
-  readonly counters: Counters = { framesIn: 0, framesMalformed: 0, framesDropped: 0, utterances: 0, interruptions: 0, playedMs: 0 };
+  readonly counters: Counters = {
+    framesIn: 0,
+    framesMalformed: 0,
+    framesDropped: 0,
+    utterances: 0,
+    interruptions: 0,
+    playedMs: 0,
+  };
   readonly metrics: RecordMetrics = {};
   #position: Position | undefined;
 
@@ -38,9 +51,15 @@ export class SessionOutput implements FrameSink {
         return this.#write({ type: 'joined', data: { room: 'tavus', participantId: frame.participantId } });
       case 'tts-started':
         this.counters.utterances += 1;
-        return this.#write({ type: frame.type, data: { ...(frame.context === undefined ? {} : { context: frame.context }) } });
+        return this.#write({
+          type: frame.type,
+          data: frame.context === undefined ? {} : { context: frame.context },
+        });
       case 'tts-stopped':
-        return this.#write({ type: frame.type, data: { ...(frame.context === undefined ? {} : { context: frame.context }) } });
+        return this.#write({
+          type: frame.type,
+          data: frame.context === undefined ? {} : { context: frame.context },
+        });
       case 'bot-started-speaking':
       case 'bot-stopped-speaking':
         return this.#write({ type: frame.type, data: { source: frame.source } });
@@ -56,9 +75,18 @@ export class SessionOutput implements FrameSink {
       case 'settings-updated':
         return this.#write({ type: 'settings-updated', data: { changed: frame.changed } });
       case 'replica-joined':
-        return this.#write({ type: frame.type, data: { participantId: frame.participantId, ...(frame.userName === undefined ? {} : { userName: frame.userName }) } });
+        return this.#write({
+          type: frame.type,
+          data: {
+            participantId: frame.participantId,
+            ...(frame.userName === undefined ? {} : { userName: frame.userName }),
+          },
+        });
       case 'replica-left':
-        return this.#write({ type: frame.type, data: { participantId: frame.participantId, ...(frame.reason === undefined ? {} : { reason: frame.reason }) } });
+        return this.#write({
+          type: frame.type,
+          data: { participantId: frame.participantId, ...(frame.reason === undefined ? {} : { reason: frame.reason }) },
+        });
       case 'message':
         return this.#write({ type: 'message', data: { fromId: frame.fromId, message: frame.message } });
       case 'frames-dropped':
@@ -79,7 +107,11 @@ export class SessionOutput implements FrameSink {
   /** Progress for the checkpoint: what a successor needs and what the API shows. */
   progress(framesIn: number): SessionProgress {
     this.counters.framesIn = framesIn;
-    return { counters: { ...this.counters }, metrics: { ...this.metrics }, ...(this.#position === undefined ? {} : { position: this.#position }) };
+    return {
+      counters: { ...this.counters },
+      metrics: { ...this.metrics },
+      ...(this.#position === undefined ? {} : { position: this.#position }),
+    };
   }
 
   summary(): object {
@@ -97,7 +129,10 @@ export class SessionOutput implements FrameSink {
     if ((event.type !== 'participant-joined' && event.type !== 'participant-left') || event.participant.local) return;
     const { id, userName } = event.participant;
     const reason = event.type === 'participant-left' && event.reason !== undefined ? { reason: event.reason } : {};
-    this.#write({ type: event.type, data: { room: event.room, participantId: id, ...(userName === undefined ? {} : { userName }), ...reason } });
+    this.#write({
+      type: event.type,
+      data: { room: event.room, participantId: id, ...(userName === undefined ? {} : { userName }), ...reason },
+    });
   }
 
   dropped(count: number, ms: number, why: string): void {
@@ -107,6 +142,9 @@ export class SessionOutput implements FrameSink {
   }
 
   error(code: Extract<FrameOut, { type: 'error' }>['code'], message: string, fatal: boolean, field?: string): void {
-    this.#write({ type: 'error', data: { code, category: errorCodes[code].category, fatal, message, ...(field === undefined ? {} : { field }) } });
+    this.#write({
+      type: 'error',
+      data: { code, category: errorCodes[code].category, fatal, message, ...(field === undefined ? {} : { field }) },
+    });
   }
 }

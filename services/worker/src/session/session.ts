@@ -17,7 +17,12 @@ import { finish } from './finish.ts';
 /** From the deadline of a drain to giving up: time to say `stopping`, end the Tavus conversation and write the reason. */
 const HURRY_MS = 10_000;
 /** What is asked of Redis while it is silent is asked again until it answers or the session ends. */
-const UNTIL_REDIS = { attempts: Number.POSITIVE_INFINITY, firstMs: 200, maxMs: 1_000, when: (error: FleetError) => error.code === 'redis-unavailable' };
+const UNTIL_REDIS = {
+  attempts: Number.POSITIVE_INFINITY,
+  firstMs: 200,
+  maxMs: 1_000,
+  when: (error: FleetError) => error.code === 'redis-unavailable',
+};
 const OPEN_MS = 15_000;
 const USER_ROOM_MS = 15_000;
 
@@ -49,8 +54,16 @@ export class Session {
     this.#deps = deps;
     const { clock, records } = deps;
     this.#skewMs = deps.redisNowMs - clock.now();
-    this.#events = new EventWriter((event, signal) => records.append(event, signal), () => this.lost(), clock);
-    this.#output = new SessionOutput((event) => this.#events.write(event), deps.meters, () => this.#played());
+    this.#events = new EventWriter(
+      (event, signal) => records.append(event, signal),
+      () => this.lost(),
+      clock,
+    );
+    this.#output = new SessionOutput(
+      (event) => this.#events.write(event),
+      deps.meters,
+      () => this.#played(),
+    );
     this.#framesIn = new FramesIn(
       {
         bufferedMs: () => (this.#live ? (this.#service?.bufferedMs ?? 0) : Number.POSITIVE_INFINITY),
@@ -58,13 +71,25 @@ export class Session {
           // Only an interruption comes before we are live, and what it drops has been dropped: nothing plays yet.
           if (this.#live) this.#service?.processFrame(frame);
         },
-        end: (verb) => void this.#endings.set(verb === 'stop' ? { how: 'stop', reason: this.#stopReason } : { how: 'cancel', reason: 'canceled' }),
+        end: (verb) =>
+          void this.#endings.set(
+            verb === 'stop' ? { how: 'stop', reason: this.#stopReason } : { how: 'cancel', reason: 'canceled' },
+          ),
         dropped: (count, ms, why) => this.#output.dropped(count, ms, why),
         malformed: (what) => this.#output.malformed(what),
       },
-      { read: (ids) => retry({ ...UNTIL_REDIS, when: () => true }, { signal: this.#endings.cut, clock }, () => deps.frames.read(ids)) },
+      {
+        read: (ids) =>
+          retry({ ...UNTIL_REDIS, when: () => true }, { signal: this.#endings.cut, clock }, () =>
+            deps.frames.read(ids),
+          ),
+      },
     );
-    this.#checkpoints = new Checkpoints(clock, () => records.checkpoint(this.#progress()), () => this.lost());
+    this.#checkpoints = new Checkpoints(
+      clock,
+      () => records.checkpoint(this.#progress()),
+      () => this.lost(),
+    );
   }
 
   get conversationId(): string {
@@ -106,13 +131,19 @@ export class Session {
   hurry(reason: EndReason): void {
     const { now } = this.#endings;
     this.#endings.set({ how: 'cancel', reason: now?.how === 'stop' ? now.reason : reason });
-    this.#hurrying ??= this.#deps.clock.after(HURRY_MS, () => this.#giveUp.abort(new FleetError('shutting-down', 'The worker is stopping.')));
+    this.#hurrying ??= this.#deps.clock.after(HURRY_MS, () =>
+      this.#giveUp.abort(new FleetError('shutting-down', 'The worker is stopping.')),
+    );
   }
 
   /** Runs the session to its end; resolves when everything is given back. Never rejects. */
   async run(): Promise<Ending> {
-    void this.#endings.first.then(() => this.#start.abort(new FleetError('shutting-down', 'The conversation is ending.')));
-    const beginning = this.#begin(this.#start.signal).catch((error: unknown) => endingOf(error, this.#live ? 'live' : 'start'));
+    void this.#endings.first.then(() =>
+      this.#start.abort(new FleetError('shutting-down', 'The conversation is ending.')),
+    );
+    const beginning = this.#begin(this.#start.signal).catch((error: unknown) =>
+      endingOf(error, this.#live ? 'live' : 'start'),
+    );
     this.#endings.set(await firstOf([this.#endings.first, beginning]));
     const ending = await this.#endings.first;
     this.#started.set(ending);
@@ -142,24 +173,33 @@ export class Session {
   async #begin(signal: AbortSignal): Promise<Ending> {
     const { clock, records, record, frames, rooms, ownership } = this.#deps;
     const { limits } = record.spec;
-    using _startTimer = clock.after(Math.max(0, limits.startTimeoutSeconds * 1_000 - this.#ageMs(record.createdAt)), () => {
-      if (!this.#live) this.#endings.set({ how: 'cancel', reason: 'start-timeout' });
-    });
+    using _startTimer = clock.after(
+      Math.max(0, limits.startTimeoutSeconds * 1_000 - this.#ageMs(record.createdAt)),
+      () => {
+        if (!this.#live) this.#endings.set({ how: 'cancel', reason: 'start-timeout' });
+      },
+    );
     await this.#move('starting', signal);
     const secrets = await this.#secrets(signal);
     signal.throwIfAborted();
     this.#unsubscribe.push(frames.subscribe(record.position, (entries) => this.#entries(entries)));
 
     const identity = { conversationId: this.conversationId, epoch: ownership.epoch };
-    const room = await withDeadline({ signal, ms: OPEN_MS, what: 'Opening a page', code: 'browser-failed', clock }, (own) => rooms.open(identity, own));
+    const room = await withDeadline(
+      { signal, ms: OPEN_MS, what: 'Opening a page', code: 'browser-failed', clock },
+      (own) => rooms.open(identity, own),
+    );
     this.#room = room;
     this.#unsubscribe.push(room.on((event) => this.#onRoom(event)));
     const service = this.#makeService(room);
     this.#service = service;
     // From here on the page may die or Tavus may end the call at any moment, also long before we are live.
-    void service.over.then(({ reason, error }) => this.#endings.set(this.#live ? { how: 'cancel', reason, error } : endingOf(error, 'start')));
+    void service.over.then(({ reason, error }) =>
+      this.#endings.set(this.#live ? { how: 'cancel', reason, error } : endingOf(error, 'start')),
+    );
     const created = await service.setup(signal);
-    if ((await this.#untilRedis(signal, () => records.created(created))) === 'fenced') throw new FleetError('lease-lost', 'Another worker owns the conversation.');
+    if ((await this.#untilRedis(signal, () => records.created(created))) === 'fenced')
+      throw new FleetError('lease-lost', 'Another worker owns the conversation.');
     await together(signal, [(own) => service.start(own), (own) => this.#joinUserRoom(room, secrets, own)]);
 
     this.#output.metrics.startMs = this.#ageMs(record.createdAt);
@@ -181,7 +221,12 @@ export class Session {
 
   #onRoom(event: RoomEvent): void {
     if (event.type === 'evicted') this.lost();
-    else if (event.type === 'lost' && event.room === 'user') this.#endings.set({ how: 'cancel', reason: 'user-room-refused', error: new FleetError('user-room-refused', event.reason) });
+    else if (event.type === 'lost' && event.room === 'user')
+      this.#endings.set({
+        how: 'cancel',
+        reason: 'user-room-refused',
+        error: new FleetError('user-room-refused', event.reason),
+      });
     else this.#output.roomEvent(event);
   }
 
@@ -193,7 +238,8 @@ export class Session {
   async #move(state: 'starting' | 'live', signal: AbortSignal): Promise<void> {
     const outcome = await this.#untilRedis(signal, () => this.#deps.records.moveTo(state, this.#output.metrics));
     if (outcome === 'fenced') throw new FleetError('lease-lost', 'Another worker owns the conversation.');
-    if (outcome === 'refused' && state === 'live') throw new FleetError('internal', 'The record refused to become live.');
+    if (outcome === 'refused' && state === 'live')
+      throw new FleetError('internal', 'The record refused to become live.');
   }
 
   #becameLive(): void {
@@ -207,7 +253,8 @@ export class Session {
   /** The user room's address, checked again here: the API is not the only one who writes records. */
   async #secrets(signal: AbortSignal): Promise<ConversationSecrets> {
     const secrets = await this.#untilRedis(signal, () => this.#deps.records.secrets());
-    const problem = secrets.userRoomUrl === undefined ? undefined : roomUrlProblem(secrets.userRoomUrl, this.#deps.userRoomHosts);
+    const problem =
+      secrets.userRoomUrl === undefined ? undefined : roomUrlProblem(secrets.userRoomUrl, this.#deps.userRoomHosts);
     if (problem) throw new FleetError('user-room-refused', `output.room.url ${problem}.`, { field: 'output.room.url' });
     return secrets;
   }
@@ -216,20 +263,41 @@ export class Session {
     const { clock, record, tavus, ledger, log } = this.#deps;
     const { spec } = record;
     const limits = spec.limits;
-    const activity = (): { frames: number; bufferedMs: number } => ({ frames: this.#framesIn.framesIn, bufferedMs: this.#service?.bufferedMs ?? 0 });
-    this.#checks = new Checks({ clock, limits, room, activity, trip: (ending) => void this.#endings.set(ending), audioOnly: spec.tavus.audioOnly ?? false });
+    const activity = (): { frames: number; bufferedMs: number } => ({
+      frames: this.#framesIn.framesIn,
+      bufferedMs: this.#service?.bufferedMs ?? 0,
+    });
+    this.#checks = new Checks({
+      clock,
+      limits,
+      room,
+      activity,
+      trip: (ending) => void this.#endings.set(ending),
+      audioOnly: spec.tavus.audioOnly ?? false,
+    });
     const api = new LedgeredConversations(tavus, ledger, clock, {
       waiting: (why) => log.info({ why }, 'waiting for a provider slot'),
       unbooked: () => log.warn({}, 'a ledger write failed; its row stays for the reaper'),
     });
-    return new TavusVideoService({ api, room, sink: this.#output, clock, mode: audioMode(spec), settings: record.settings, audioOnly: spec.tavus.audioOnly ?? false });
+    return new TavusVideoService({
+      api,
+      room,
+      sink: this.#output,
+      clock,
+      mode: audioMode(spec),
+      settings: record.settings,
+      audioOnly: spec.tavus.audioOnly ?? false,
+    });
   }
 
   async #joinUserRoom(room: Room, secrets: ConversationSecrets, signal: AbortSignal): Promise<void> {
     const { userRoomUrl: url, userRoomToken: token } = secrets;
     if (url === undefined) return;
     const userName = this.#deps.record.spec.output.room?.name ?? 'Avatar';
-    const joined = await withDeadline({ signal, ms: USER_ROOM_MS, what: 'Joining the user room', code: 'user-room-refused', clock: this.#deps.clock }, (own) => room.joinUserRoom({ url, userName, ...(token === undefined ? {} : { token }) }, own));
+    const joined = await withDeadline(
+      { signal, ms: USER_ROOM_MS, what: 'Joining the user room', code: 'user-room-refused', clock: this.#deps.clock },
+      (own) => room.joinUserRoom({ url, userName, ...(token === undefined ? {} : { token }) }, own),
+    );
     this.#events.write({ type: 'joined', data: { room: 'user', participantId: joined.participantId } });
     this.#checks?.inUserRoom(joined.participants);
   }

@@ -29,7 +29,9 @@ export class Checks implements Check {
   /** From now on the user room counts: it is empty until somebody who is no bot is in it. */
   inUserRoom(present: readonly Participant[]): void {
     const { clock, limits, room, trip } = this.#options;
-    const check = new EmptyRoomCheck(clock, limits.emptyRoomSeconds, 'user', isUser, (reason) => trip({ how: 'cancel', reason }));
+    const check = new EmptyRoomCheck(clock, limits.emptyRoomSeconds, 'user', isUser, (reason) =>
+      trip({ how: 'cancel', reason }),
+    );
     const unsubscribe = room.on((event) => check.handle(event));
     check.start(present);
     this.#running.push(check, { close: unsubscribe });
@@ -38,11 +40,16 @@ export class Checks implements Check {
   /** From now on nobody feeding it, a replica without a picture, and its whole duration count. */
   live(): void {
     const { clock, limits, room, audioOnly, trip, activity } = this.#options;
-    const duration = new Countdown(clock, limits.maxDurationSeconds * 1_000, () => trip({ how: 'cancel', reason: 'max-duration' }));
+    const duration = new Countdown(clock, limits.maxDurationSeconds * 1_000, () =>
+      trip({ how: 'cancel', reason: 'max-duration' }),
+    );
     duration.touch();
     const frozen = new ReplicaFrozenCheck(clock, audioOnly, (reason) => trip({ how: 'cancel', reason }));
     this.#running.push(frozen, { close: room.on((event) => frozen.handle(event)) });
-    this.#running.push(duration, new IdleCheck(clock, limits.idleTimeoutSeconds, activity, (reason) => trip({ how: 'cancel', reason })));
+    this.#running.push(
+      duration,
+      new IdleCheck(clock, limits.idleTimeoutSeconds, activity, (reason) => trip({ how: 'cancel', reason })),
+    );
   }
 
   close(): void {

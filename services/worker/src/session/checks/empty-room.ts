@@ -9,7 +9,13 @@ export class EmptyRoomCheck implements Check {
   readonly #isUser: (participant: { id: string; userData?: unknown }) => boolean;
   readonly #countdown: Countdown;
 
-  constructor(clock: Clock, limitSeconds: number, room: 'user' | 'tavus', isUser: (participant: { id: string; userData?: unknown }) => boolean, trip: Trip) {
+  constructor(
+    clock: Clock,
+    limitSeconds: number,
+    room: 'user' | 'tavus',
+    isUser: (participant: { id: string; userData?: unknown }) => boolean,
+    trip: Trip,
+  ) {
     this.#room = room;
     this.#isUser = isUser;
     this.#countdown = new Countdown(clock, limitSeconds * 1_000, () => trip('room-empty'));
@@ -17,7 +23,8 @@ export class EmptyRoomCheck implements Check {
 
   /** We are in the room: from now on it counts. */
   start(present: readonly { id: string; local: boolean; userData?: unknown }[]): void {
-    for (const participant of present) if (!participant.local && this.#isUser(participant)) this.#users.add(participant.id);
+    for (const participant of present)
+      if (!participant.local && this.#isUser(participant)) this.#users.add(participant.id);
     if (this.#users.size === 0) this.#countdown.touch();
   }
 
@@ -26,7 +33,11 @@ export class EmptyRoomCheck implements Check {
     if (event.type === 'participant-joined' && !event.participant.local && this.#isUser(event.participant)) {
       this.#users.add(event.participant.id);
       this.#countdown.pause();
-    } else if (event.type === 'participant-left' && this.#users.delete(event.participant.id) && this.#users.size === 0) {
+    } else if (
+      event.type === 'participant-left' &&
+      this.#users.delete(event.participant.id) &&
+      this.#users.size === 0
+    ) {
       this.#countdown.touch();
     }
   }
