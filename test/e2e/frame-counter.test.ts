@@ -11,7 +11,9 @@ const Answer = z.object({
 });
 
 test('pictures of a track without a peer connection are counted one by one', async () => {
-  const script = await bundlePage(fileURLToPath(new URL('fixtures/meter-page.js', import.meta.url)), { format: 'iife' });
+  const script = await bundlePage(fileURLToPath(new URL('fixtures/meter-page.js', import.meta.url)), {
+    format: 'iife',
+  });
   const server = createServer((request, response) => {
     const isScript = request.url === '/meter.js';
     response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');

@@ -15,7 +15,13 @@ export const ErrorCategory = z.enum([
 ]);
 export type ErrorCategory = z.infer<typeof ErrorCategory>;
 
-type Row = { readonly status: number; readonly category: ErrorCategory; readonly blame: 'caller' | 'us' | 'provider'; readonly retry: boolean; readonly scope: 'request' | 'session' | 'worker' };
+type Row = {
+  readonly status: number;
+  readonly category: ErrorCategory;
+  readonly blame: 'caller' | 'us' | 'provider';
+  readonly retry: boolean;
+  readonly scope: 'request' | 'session' | 'worker';
+};
 
 /** Every error code: whose fault, try again, how far it reaches, and its HTTP status. The only list. */
 export const errorCodes = {
@@ -26,14 +32,32 @@ export const errorCodes = {
   'method-not-allowed': { status: 405, category: 'invalid-request', blame: 'caller', retry: false, scope: 'request' },
   'conversation-id-used': { status: 409, category: 'invalid-request', blame: 'caller', retry: false, scope: 'request' },
   'conversation-over': { status: 409, category: 'invalid-request', blame: 'caller', retry: false, scope: 'request' },
-  'idempotency-key-reused': { status: 409, category: 'invalid-request', blame: 'caller', retry: false, scope: 'request' },
+  'idempotency-key-reused': {
+    status: 409,
+    category: 'invalid-request',
+    blame: 'caller',
+    retry: false,
+    scope: 'request',
+  },
   'body-too-large': { status: 413, category: 'invalid-request', blame: 'caller', retry: false, scope: 'request' },
-  'unsupported-media-type': { status: 415, category: 'invalid-request', blame: 'caller', retry: false, scope: 'request' },
+  'unsupported-media-type': {
+    status: 415,
+    category: 'invalid-request',
+    blame: 'caller',
+    retry: false,
+    scope: 'request',
+  },
   'stream-full': { status: 429, category: 'rate-limit', blame: 'caller', retry: true, scope: 'request' },
   'redis-unavailable': { status: 503, category: 'connectivity', blame: 'us', retry: true, scope: 'request' },
   'shutting-down': { status: 503, category: 'application', blame: 'us', retry: true, scope: 'request' },
   internal: { status: 500, category: 'application', blame: 'us', retry: true, scope: 'session' },
-  'tavus-invalid-request': { status: 502, category: 'invalid-request', blame: 'caller', retry: false, scope: 'session' },
+  'tavus-invalid-request': {
+    status: 502,
+    category: 'invalid-request',
+    blame: 'caller',
+    retry: false,
+    scope: 'session',
+  },
   'tavus-auth': { status: 502, category: 'authentication', blame: 'us', retry: false, scope: 'worker' },
   'tavus-credits': { status: 502, category: 'quota', blame: 'us', retry: false, scope: 'worker' },
   'tavus-capacity': { status: 503, category: 'capacity', blame: 'provider', retry: true, scope: 'session' },
@@ -66,7 +90,11 @@ export class FleetError extends Error {
   /** Milliseconds after which the provider said to try again. */
   readonly retryAfterMs: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; field?: string; retryAfterMs?: number } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; field?: string; retryAfterMs?: number } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.field = options.field;

@@ -28,7 +28,8 @@ export type ConversationView = z.infer<typeof ConversationView>;
 
 /** The view of a record. */
 export function viewOf(record: ConversationRecord): ConversationView {
-  const time = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : new Date(ms).toISOString());
+  const time = (ms: number | undefined): string | undefined =>
+    ms === undefined ? undefined : new Date(ms).toISOString();
   const defined = Object.entries({
     desired: record.desired,
     endReason: record.endReason,

@@ -6,8 +6,16 @@ import { StartRequest } from './start-request.ts';
  * A job is a wake-up, the record is the truth. Our API writes the record first and leaves `request` out; a backend that
  * enqueues by itself puts it in, and the worker that takes the job makes the record.
  */
-export const StartData = z.strictObject({ v: z.literal(1), conversationId: ConversationId, request: StartRequest.optional() });
-export const ControlData = z.strictObject({ v: z.literal(1), conversationId: ConversationId, reason: z.string().max(256).optional() });
+export const StartData = z.strictObject({
+  v: z.literal(1),
+  conversationId: ConversationId,
+  request: StartRequest.optional(),
+});
+export const ControlData = z.strictObject({
+  v: z.literal(1),
+  conversationId: ConversationId,
+  reason: z.string().max(256).optional(),
+});
 
 /** The only place where a job's queue, name, shape and limits stand. Attempts are BullMQ's; time is per attempt. */
 export const jobs = {

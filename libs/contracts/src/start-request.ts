@@ -14,8 +14,17 @@ export const UserRoom = z.strictObject({
 export type UserRoom = z.infer<typeof UserRoom>;
 
 const VideoStream = z
-  .union([z.literal(false), z.strictObject({ format: z.enum(['jpeg', 'encoded']), maxFps: z.number().positive().max(60).optional(), width: z.int().min(16).max(1920).optional() })])
-  .refine((video) => video === false || video.format !== 'jpeg' || (video.maxFps ?? 5) <= 5, { message: 'maxFps must be at most 5 for jpeg' });
+  .union([
+    z.literal(false),
+    z.strictObject({
+      format: z.enum(['jpeg', 'encoded']),
+      maxFps: z.number().positive().max(60).optional(),
+      width: z.int().min(16).max(1920).optional(),
+    }),
+  ])
+  .refine((video) => video === false || video.format !== 'jpeg' || (video.maxFps ?? 5) <= 5, {
+    message: 'maxFps must be at most 5 for jpeg',
+  });
 
 export const Output = z.strictObject({
   room: UserRoom.optional(),
@@ -54,7 +63,9 @@ export const StartRequest = z.strictObject({
   replicaId: z.string().min(1).max(128),
   personaId: z.string().min(1).max(128).default('pipecat-stream'),
   settings: SettingsDelta.optional(),
-  audio: z.strictObject({ mode: z.enum(['stream', 'echo', 'auto']).default('auto'), sampleRate: SampleRate.default(24_000) }).prefault({}),
+  audio: z
+    .strictObject({ mode: z.enum(['stream', 'echo', 'auto']).default('auto'), sampleRate: SampleRate.default(24_000) })
+    .prefault({}),
   output: Output.prefault({}),
   tavus: TavusOptions.prefault({}),
   limits: Limits.prefault({}),
@@ -79,7 +90,13 @@ export function splitRequest(request: StartRequest): { spec: ConversationSpec; s
   const { conversationId: _, output, ...rest } = request;
   const { room, ...others } = output;
   return {
-    spec: { ...rest, output: { ...others, ...(room ? { room: room.name === undefined ? {} : { name: room.name } } : {}) } },
-    secrets: { ...(room ? { userRoomUrl: room.url } : {}), ...(room?.token === undefined ? {} : { userRoomToken: room.token }) },
+    spec: {
+      ...rest,
+      output: { ...others, ...(room ? { room: room.name === undefined ? {} : { name: room.name } } : {}) },
+    },
+    secrets: {
+      ...(room ? { userRoomUrl: room.url } : {}),
+      ...(room?.token === undefined ? {} : { userRoomToken: room.token }),
+    },
   };
 }
