@@ -146,7 +146,7 @@ test('Tavus’ word that the replica stopped counts, though codec noise passes f
   void speech.interrupt(never);
   await clock.pass(10);
   speech.heard('tavus', false);
-  await clock.pass(150);
+  await clock.pass(300);
   expect(room.calls.at(-1)).toEqual({ method: 'muteUserRoom', on: false });
 });
 

@@ -4,8 +4,9 @@ import type { Room } from '@tavus-fleet/rooms';
 // After `conversation.interrupt` Tavus may still play what it had rendered. Longer than this nobody should wait in silence:
 // if the replica did not fall silent by then it does not obey interrupts in this mode (not documented for the track `stream`).
 const STALE_MS = 500;
-// Tavus' word that the replica stopped overtakes its last sound, which still waits in the jitter buffer (our choice).
-const TAIL_MS = 150;
+// Tavus' word that the replica stopped overtakes its last sound, which still waits in the jitter buffer. With 150 ms stale sound
+// was heard up to 380 ms after the interruption (measured); new speech is held meanwhile, so more costs only its first moment.
+const TAIL_MS = 300;
 
 /**
  * Keeps stale avatar audio from the user room after an interruption: muted at once, heard again when the replica has fallen
