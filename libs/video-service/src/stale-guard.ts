@@ -3,7 +3,7 @@ import type { Room } from '@tavus-fleet/rooms';
 
 // After `conversation.interrupt` Tavus may still play what it had rendered. Longer than this nobody should wait in silence:
 // if the replica did not fall silent by then it does not obey interrupts in this mode (not documented for the track `stream`).
-const STALE_MS = 500;
+const STALE_MS = 800;
 // Tavus' word that the replica stopped overtakes its last sound, which still waits in the jitter buffer. With 150 ms stale sound
 // was heard up to 380 ms after the interruption (measured); new speech is held meanwhile, so more costs only its first moment.
 const TAIL_MS = 300;
@@ -11,7 +11,7 @@ const TAIL_MS = 300;
 /**
  * Keeps stale avatar audio from the user room after an interruption: muted at once, heard again when the replica has fallen
  * silent or after STALE_MS. Silent means: nothing is received and Tavus does not say that it speaks; or Tavus said that it
- * stopped, TAIL_MS ago (codec noise can pass for speech). New speech is held meanwhile, so that nothing of it is lost in the muted time.
+ * stopped, and nothing else for TAIL_MS (codec noise can pass for speech). New speech is held meanwhile, so that nothing of it is lost in the muted time.
  */
 export class StaleGuard {
   readonly #room: Room;
@@ -37,6 +37,8 @@ export class StaleGuard {
     if (source === 'audio') this.#audio = speaking;
     else this.#tavus = speaking;
     if (!this.speaking) return this.#quiet();
+    // What was on its way to the replica when it was told to stop comes after that: it stops, and speaks once more (observed).
+    if (source === 'tavus' && speaking) this.#dropTail();
     if (source === 'tavus' && !speaking && this.#wait) this.#tail ??= this.#clock.after(TAIL_MS, () => this.#quiet());
   }
 
@@ -63,11 +65,15 @@ export class StaleGuard {
       if (!wait.signal.aborted) throw error;
     } finally {
       this.#wait = undefined;
-      this.#tail?.[Symbol.dispose]();
-      this.#tail = undefined;
+      this.#dropTail();
       this.#muted -= 1;
       if (this.#muted === 0) this.#room.muteUserRoom(false);
     }
+  }
+
+  #dropTail(): void {
+    this.#tail?.[Symbol.dispose]();
+    this.#tail = undefined;
   }
 
   #quiet(): void {
