@@ -76,7 +76,7 @@ describe.each(['stream', 'echo'] as const)('speech in %s mode', (mode) => {
   test('two interruptions in one breath, then speech: all of the new speech is heard, none of the old', async () => {
     const { clock, room, speech, of, told, played } = await setup(mode);
     speech.process(audio(2_000, '1', 7));
-    await clock.pass(800);
+    await clock.pass(500);
     const before = mode === 'stream' ? room.calls.length : room.sent.length;
     void speech.interrupt(never);
     void speech.interrupt(never);
@@ -131,12 +131,31 @@ describe.each(['stream', 'echo'] as const)('speech in %s mode', (mode) => {
     expect(mutes().filter((on) => !on)).toHaveLength(1);
     speech.heard('audio', true);
     void speech.interrupt(never);
-    await clock.pass(499);
+    await clock.pass(799);
     expect(mutes().at(-1)).toBe(true);
     await clock.pass(1);
     expect(mutes().at(-1)).toBe(false);
     expect(clock.pending).toBe(0);
   });
+});
+
+test('a replica that stops and speaks once more, with what was on its way to it, stays muted', async () => {
+  const { clock, room, speech } = await setup('stream');
+  const mutes = () => room.calls.flatMap((call) => (call.method === 'muteUserRoom' ? [call.on] : []));
+  speech.heard('tavus', true);
+  speech.heard('audio', true);
+  void speech.interrupt(never);
+  await clock.pass(20);
+  speech.heard('tavus', false);
+  await clock.pass(20);
+  speech.heard('tavus', true);
+  await clock.pass(400);
+  expect(mutes()).toEqual([true]);
+  speech.heard('audio', false);
+  speech.heard('tavus', false);
+  await clock.pass(0);
+  expect(mutes()).toEqual([true, false]);
+  expect(clock.pending).toBe(0);
 });
 
 test('Tavus’ word that the replica stopped counts, though codec noise passes for speech', async () => {
