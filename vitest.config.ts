@@ -3,16 +3,12 @@ import { defineConfig } from 'vitest/config';
 const unitTests = '{libs,services,infra}/**/*.test.ts';
 const redisTests = '{libs,services,infra}/**/*.redis.test.ts';
 const redisSetup = ['./libs/testkit/src/redis-global-setup.ts'];
-const inCi = Boolean(process.env['CI']);
 
 /** Several processes, or a browser: one file at a time, so that timings are the product's and not the neighbour's. */
 const inTurn = { fileParallelism: false, globalSetup: redisSetup } as const;
 
 export default defineConfig({
   test: {
-    reporters: inCi
-      ? ['default', ['json', { outputFile: '.cache/test/all.json' }], ['junit', { outputFile: '.cache/test/all.xml' }]]
-      : ['default'],
     projects: [
       {
         test: {
@@ -53,6 +49,9 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
+          // Media on a shared machine: another tenant's second of CPU is heard as a gap. A test that passes only the second time is
+          // printed as such, so that a race of ours still shows; at a developer's desk nothing is repeated.
+          retry: process.env['CI'] ? 2 : 0,
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 180_000,

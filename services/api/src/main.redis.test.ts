@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { resolve } from 'node:path';
 import { startRedis, type RedisServer } from '@tavus-fleet/testkit';
@@ -140,11 +141,27 @@ describe('the api process', () => {
     expect(api.output()).not.toContain('test-key');
   });
 
-  it('exits 1 at a second signal', async () => {
+  it('is not cut short by the echo of a signal: a terminal and npm may both send it', async () => {
     const api = await startApi();
     api.child.kill('SIGTERM');
     await expect.poll(() => api.output()).toContain('api draining');
     api.child.kill('SIGTERM');
+    expect(await api.exited).toBe(0);
+  });
+
+  it('exits 1 at once at a second signal that comes later', async () => {
+    const api = await startApi();
+    // A request that never becomes whole holds the orderly way out open.
+    const { hostname, port } = new URL(api.url);
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => undefined); // cut by the exit: what this test is about
+    socket.write(`POST /v1/conversations HTTP/1.1\r\nHost: ${hostname}:${port}\r\nContent-Length: 10\r\n\r\n`);
+    await once(socket, 'connect');
+    const begun = performance.now();
+    api.child.kill('SIGTERM');
+    await expect.poll(() => performance.now() - begun, { timeout: 3_000 }).toBeGreaterThan(1_200);
+    api.child.kill('SIGTERM');
     expect(await api.exited).toBe(1);
+    socket.destroy();
   });
 });

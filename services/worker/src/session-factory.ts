@@ -98,6 +98,10 @@ function framesOf({ reader, redis, keys }: FactoryDeps, conversationId: string):
   const { frames } = keys.conversation(conversationId);
   return {
     subscribe: (fromId, onEntries) => reader.subscribe(frames, fromId, onEntries),
+    async newest() {
+      const [entry] = await redisCall(() => redis.xrevrange(frames, '+', '-', 'COUNT', 1));
+      return entry?.[0] ?? '0-0';
+    },
     async read(ids) {
       const [first, last] = [ids[0], ids.at(-1)];
       if (first === undefined || last === undefined) return [];

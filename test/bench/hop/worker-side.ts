@@ -53,6 +53,7 @@ export async function startSessions(
       },
       frames: {
         subscribe: (fromId, onEntries) => reader.subscribe(frames, fromId, onEntries),
+        newest: () => Promise.resolve('0-0'),
         read: async (ids) => readEntries(await commands.xrangeBuffer(frames, ids[0] ?? '-', ids.at(-1) ?? '-')),
       },
       tavus: {

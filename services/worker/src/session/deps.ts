@@ -34,6 +34,8 @@ export interface SessionRecords {
 /** One conversation's frames stream. */
 export interface SessionFrames extends FramesSource {
   subscribe(fromId: string, onEntries: (entries: readonly Entry[]) => void): () => void;
+  /** Id of the newest entry there is; `0-0` = none. */
+  newest(): Promise<string>;
 }
 
 export type SessionMetersAll = SessionMeters & {

@@ -12,6 +12,7 @@ import { EventWriter } from './event-writer.ts';
 import { FramesIn, type Entry } from './frames-in.ts';
 import { audioMode } from './mode.ts';
 import { SessionOutput } from './output.ts';
+import { Tail } from './tail.ts';
 import { finish } from './finish.ts';
 
 /** From the deadline of a drain to giving up: time to say `stopping`, end the Tavus conversation and write the reason. */
@@ -43,6 +44,7 @@ export class Session {
   readonly #framesIn: FramesIn;
   readonly #checkpoints: Checkpoints;
   readonly #unsubscribe: (() => void)[] = [];
+  readonly #tail: Tail;
   #hurrying: Timer | undefined;
   #stopReason: EndReason = 'stopped';
   #room: Room | undefined;
@@ -52,6 +54,7 @@ export class Session {
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
+    this.#tail = new Tail(deps.clock, deps.record.position);
     const { clock, records } = deps;
     this.#skewMs = deps.redisNowMs - clock.now();
     this.#events = new EventWriter(
@@ -121,10 +124,13 @@ export class Session {
     this.#endings.set({ how: 'abandon', reason: 'lease-lost' });
   }
 
-  /** Finishes what was accepted, then ends with this reason. */
+  /** Finishes what was accepted, also what Redis has taken and we have not read yet; then ends with this reason. */
   drain(reason: EndReason): void {
     this.#stopReason = reason;
-    this.#framesIn.endAtTail(reason);
+    this.#tail.reached(
+      () => this.#deps.frames.newest(),
+      () => this.#framesIn.endAtTail(reason),
+    );
   }
 
   /** The deadline of a drain has passed: ends now with this reason, or the one it is ending with, within HURRY_MS. */
@@ -162,6 +168,7 @@ export class Session {
       giveUp: this.#giveUp.signal,
     });
     this.#release();
+    this.#tail.close();
     this.#hurrying?.[Symbol.dispose]();
     return how;
   }
@@ -217,6 +224,8 @@ export class Session {
     // One of a batch is enough: what came together waited together.
     if (this.#live && entries[0]) this.#deps.meters.frameAge(this.#ageMs(Number.parseInt(entries[0].id, 10)) / 1_000);
     this.#framesIn.entries(entries);
+    const last = entries.at(-1);
+    if (last) this.#tail.saw(last.id);
   }
 
   #onRoom(event: RoomEvent): void {

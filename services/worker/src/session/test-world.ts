@@ -142,6 +142,7 @@ export class SessionWorld {
             this.#onEntries = undefined;
           };
         },
+        newest: async () => (this.#redis('newest'), '0-0'),
         read: async () => [],
       },
       tavus: {
