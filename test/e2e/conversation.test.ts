@@ -3,7 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Stack, type Listener, type Listeners } from '@tavus-fleet/testkit';
 import { chirpWalk, correlate } from '@tavus-fleet/testkit/signals';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Caller, type Conversation } from './fixtures/caller.ts';
 import { between, expectWhole, face, figures, judge, lastSoundAt, silentFrom } from './fixtures/judge.ts';
 import { Producer, RATE } from './fixtures/producer.ts';
@@ -18,6 +18,8 @@ let users: Listeners;
 let producer: Producer;
 let caller: Caller;
 let made = 0;
+/** Everything that was met, so that a test that fails leaves nothing running beside the next one. */
+const met: { conversation: Conversation; user: Listener }[] = [];
 
 beforeAll(async () => {
   stack = await Stack.start({ env: process.env }, AbortSignal.timeout(60_000));
@@ -43,6 +45,7 @@ async function meet(request: object = {}): Promise<{ conversation: Conversation;
     output: { room: { url: `${sim.url}/rooms/${room}`, token: TOKEN } },
     ...request,
   });
+  met.push({ conversation, user });
   await conversation.untilState('live');
   await untilPictures(user, 5);
   return { conversation, user };
@@ -54,6 +57,15 @@ const fell = (conversation: Conversation, afterMs: number): Promise<unknown> =>
     'the end of speech',
     ({ type, seenAtMs }) => type === 'bot-stopped-speaking' && seenAtMs > afterMs,
   );
+
+afterEach(async ({ task }) => {
+  for (const { conversation, user } of met.splice(0)) {
+    if (task.result?.state !== 'fail') continue;
+    await conversation.post('cancel').catch(() => undefined); // over already is as good
+    await conversation.untilEnded();
+    await user.leave(AbortSignal.timeout(5_000)).catch(() => undefined); // left already is as good
+  }
+});
 
 describe('a conversation', () => {
   it('lets the user hear an utterance whole and see a mouth that follows it; says so with events and metrics', async () => {

@@ -35,11 +35,18 @@ export class Tail {
       callback();
     };
     this.#timer = this.#clock.after(CATCH_UP_MS, once);
-    newest().then((until) => {
-      if (told) return;
+    void this.#await(newest, () => told, once);
+  }
+
+  async #await(newest: () => Promise<string>, isTold: () => boolean, once: () => void): Promise<void> {
+    try {
+      const until = await newest();
+      if (isTold()) return;
       this.#waiting = { until, reached: once };
       this.#look();
-    }, once);
+    } catch {
+      once(); // Redis does not say: what was read is what there is
+    }
   }
 
   close(): void {
