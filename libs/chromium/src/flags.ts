@@ -1,4 +1,4 @@
-/** What we ask Chromium to be. Each group says what breaks without it (observed with Chromium 153 and 156). */
+/** What we ask Chromium to be. Each group says what breaks without it (observed with Chromium 153). */
 export function chromiumFlags(options: {
   userDataDir: string;
   sandbox: boolean;

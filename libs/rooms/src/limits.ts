@@ -8,8 +8,8 @@ export const sampleRate = 24_000;
 export const maxWaitingSamples = 10 * sampleRate;
 /**
  * After an empty ring the first sound waits for this much audio, or this long when the utterance is shorter: a late block then
- * makes no hole. Measured with blocks of 20 ms in real time on two busy cores, 8 s: at 20 ms the ring ran empty five times,
- * at 40 ms never. Every millisecond here is heard as delay, so not more.
+ * makes no hole. Measured with blocks of 20 ms in real time on two busy cores, 8 s: at 20 ms the ring ran empty five times
+ * (one run), at 40 ms never (two runs). Every millisecond here is heard as delay, so not more.
  */
 export const prebufferMs = 40;
 /** How often the ring tells how far it is while it plays. */
