@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, globSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 // By path: the bootstrap is no workspace, and this file of the test kit imports nothing but Node.
 import { findRedisServer, unpackedRedisDir } from '../../libs/testkit/src/redis-binary.ts';
-import { run } from './child.mjs';
 import { alone } from './lock.mjs';
 import { install, SetupError } from './report.mjs';
 
@@ -88,7 +88,12 @@ function writePrograms(dir: string): void {
   }
 }
 
+/** Its output is kept for the error: apt's own hooks complain about a cache that an ordinary user cannot clean, and mean nothing here. */
 async function must(file: string, args: string[], cwd: string): Promise<void> {
-  const code = await run(file, args, { cwd, timeoutMs: TIMEOUT_MS });
-  if (code !== 0) throw new SetupError(`${file} failed (exit ${code}): ${REMEDY}`);
+  try {
+    await promisify(execFile)(file, args, { cwd, timeout: TIMEOUT_MS });
+  } catch (error) {
+    const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error);
+    throw new SetupError(`${file} failed: ${REMEDY}\n${said}`, { cause: error });
+  }
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Listeners, Stack } from '@tavus-fleet/testkit';
 import { Conversations } from './density/conversations.ts';
-import { browsersOf, cpuSeconds, cpuSecondsByThread, isAlive, pssMb, tree } from './density/processes.ts';
+import { browsersOf, cpuSeconds, cpuSecondsByThread, isAlive, pssMb, roleOf, tree } from './density/processes.ts';
 import type { BenchOptions } from './harness/bench.ts';
 import { cpuShares, cpuTimes } from './harness/machine.ts';
 import { median, round } from './harness/quantiles.ts';
@@ -89,14 +89,18 @@ async function measureMode(mode: string, windowMs: number, { env, signal, say }:
   return { marginal, windows };
 }
 
+/** Where a session's work is done. Chromium ends other services when they have nothing to do: that costs no figure its truth. */
+const COUNTED = new Set(['browser', 'renderer', 'network', 'audio', 'gpu-process']);
+
 /** What makes a window worthless. A machine that has nothing left gives sessions less than they ask for, and they look cheap. */
 function disturbance(facts: {
-  gone: boolean;
+  gone: readonly string[];
   notLive: number;
   busyPercent: number;
   framesFailed: number;
 }): string | undefined {
-  if (facts.gone) return 'a process of the browser ended';
+  const missed = facts.gone.filter((role) => COUNTED.has(role));
+  if (missed.length > 0) return `a process of the browser ended: ${missed.join(', ')}`;
   if (facts.notLive > 0) return `${facts.notLive} conversations were not live at its end`;
   if (facts.framesFailed > 0) return `${facts.framesFailed} pieces of speech did not reach Redis in time`;
   return facts.busyPercent > MAX_BUSY_PERCENT ? `the machine was ${facts.busyPercent} % busy` : undefined;
@@ -112,6 +116,7 @@ async function measure(
   const worker = stack.workers[0];
   if (!worker) throw new Error('There is no worker.');
   const browser = browsersOf(worker.pid);
+  const roles = new Map(browser.map((pid) => [pid, roleOf(pid)]));
   const services = [worker.pid, stack.simulator.pid, stack.api.pid];
   const parts: Record<string, number[]> = {
     worker: [worker.pid],
@@ -158,7 +163,7 @@ async function measure(
     fps: median(views.map((view) => view.metrics?.videoFps ?? 0)),
     machine: shares,
     disturbed: disturbance({
-      gone: browser.some((pid) => !isAlive(pid)),
+      gone: browser.filter((pid) => !isAlive(pid)).map((pid) => roles.get(pid) ?? ''),
       notLive: views.filter((view) => view.state !== 'live').length,
       busyPercent: shares?.busyPercent ?? 0,
       framesFailed: conversations.framesFailed - framesFailedBefore,

@@ -191,6 +191,36 @@ describe('a conversation', () => {
     await user.leave(AbortSignal.timeout(5_000));
   });
 
+  it('sends the user room fewer pictures when told to, and all of them again when told so', async () => {
+    const { conversation, user } = await meet();
+    const update = (json: string): Promise<string> =>
+      producer.add(conversation.id, 'type', 'settings-update', 'json', json);
+    /** Pictures a second, over as many as take about two seconds at the rate in question. */
+    const rate = async (count: number): Promise<number> => {
+      const startedMs = Date.now();
+      await untilPictures(user, count);
+      return (count * 1_000) / (Date.now() - startedMs);
+    };
+    const before = await rate(20);
+    await update('{"extra":{"maxVideoFps":3}}');
+    await conversation.until('settings', ({ type }) => type === 'settings-updated');
+    await untilPictures(user, 5); // what was under way
+    const limited = await rate(6);
+    await update('{"extra":{"maxVideoFps":null}}');
+    await untilPictures(user, 5);
+    const after = await rate(20);
+    figures('maxVideoFps', { before, limited, after });
+    expect(limited).toBeLessThan(4.5);
+    expect(before).toBeGreaterThan(6);
+    expect(after).toBeGreaterThan(6);
+    expect(conversation.of('settings-updated').map(({ data }) => data['changed'])).toEqual([
+      { 'extra.maxVideoFps': null },
+      { 'extra.maxVideoFps': 3 },
+    ]);
+    await conversation.post('stop');
+    expect(await conversation.untilEnded()).toBe('stopped');
+  });
+
   it('obeys settings and messages, names what is wrong with an entry, and goes on', async () => {
     const { conversation, user } = await meet();
     const { tavusConversationId = '' } = await conversation.view();

@@ -4,7 +4,7 @@ import { Stack, type Listener, type Listeners } from '@tavus-fleet/testkit';
 import { chirpWalk } from '@tavus-fleet/testkit/signals';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Caller, type Conversation } from './fixtures/caller.ts';
-import { between, face, figures, judge } from './fixtures/judge.ts';
+import { between, boundsMs, face, figures, judge } from './fixtures/judge.ts';
 import { PlainLoop } from './fixtures/loop.ts';
 import { Producer, RATE } from './fixtures/producer.ts';
 import { SimulatorView } from './fixtures/simulator-view.ts';
@@ -14,8 +14,6 @@ const SPEECH_MS = process.env['FULL'] === '1' ? 60_000 : 20_000;
 const COUNT = 5;
 /** In the rooms of these sits a user; the others are judged by what their replica heard. */
 const WATCHED = 2;
-/** A lost stretch up to this is within what the loop itself shows on a busy machine: 100 ms on a grid of 50 ms blocks. */
-const MISSING_MS = 150;
 
 let stack: Stack;
 let sim: SimulatorView;
@@ -48,7 +46,11 @@ type Kept = { readonly heard: Int16Array; readonly face?: ReturnType<typeof face
 async function meet(caller: Caller, index: number): Promise<Party> {
   const room = `five-${index}`;
   const user = index < WATCHED ? await joinRoom(users, sim.url, room) : undefined;
-  const conversation = await caller.start({ output: { room: { url: `${sim.url}/rooms/${room}` } } });
+  // All of them in two rooms; most user rooms stay empty, which must not end them here.
+  const conversation = await caller.start({
+    output: { room: { url: `${sim.url}/rooms/${room}` } },
+    limits: { emptyRoomSeconds: 600 },
+  });
   await conversation.untilState('live', 60_000);
   return { conversation, user, sent: chirpWalk({ rate: RATE, ms: SPEECH_MS, seed: 500 + index }) };
 }
@@ -59,8 +61,7 @@ async function keep({ conversation, user }: Party, fromMs: number): Promise<Kept
   return { heard: between(report, fromMs, Date.now()), face: face(report, fromMs, fromMs + SPEECH_MS) };
 }
 
-// Two cores do not carry five conversations, their replicas, two users and the loop in real time (observed): the full run only.
-it.runIf(process.env['FULL'] === '1')(
+it(
   `carries five conversations for ${SPEECH_MS / 1_000} s: each whole, none mixed, none left open`,
   async () => {
     const caller = new Caller(stack.api.url, stack.apiKey);
@@ -72,26 +73,16 @@ it.runIf(process.env['FULL'] === '1')(
     const loopSent = chirpWalk({ rate: RATE, ms: SPEECH_MS, seed: 499 });
     await loop.play(loopSent, AbortSignal.timeout(15_000));
     const fromMs = Date.now();
-    const said = await Promise.all(
-      parties.map(({ conversation, sent }) => producer.say(conversation.id, sent, 'live')),
-    );
-    const latestMs = Math.max(...said.map(({ lastAtMs }) => lastAtMs));
-    await Promise.all(
-      parties.map(({ conversation }) =>
-        conversation.until(
-          'the end of speech',
-          ({ type, seenAtMs }) => type === 'bot-stopped-speaking' && seenAtMs > latestMs,
-        ),
-      ),
+    await Promise.all(parties.map(({ conversation, sent }) => producer.say(conversation.id, sent, 'live')));
+    // A stop plays what was accepted, in the user room too: so what is kept afterwards is all there ever was.
+    await Promise.all(parties.map(({ conversation }) => conversation.post('stop')));
+    expect(await Promise.all(parties.map(({ conversation }) => conversation.untilEnded()))).toEqual(
+      Array.from({ length: COUNT }, () => 'stopped'),
     );
     const [kept, loopHeard] = await Promise.all([
       Promise.all(parties.map((party) => keep(party, fromMs))),
       loop.heard(AbortSignal.timeout(15_000)),
     ]);
-    await Promise.all(parties.map(({ conversation }) => conversation.post('stop')));
-    expect(await Promise.all(parties.map(({ conversation }) => conversation.untilEnded()))).toEqual(
-      Array.from({ length: COUNT }, () => 'stopped'),
-    );
 
     // Judged when the rooms are empty: it takes a core for seconds, and would be heard in them.
     const plain = judge(loopSent, loopHeard);
@@ -105,9 +96,9 @@ it.runIf(process.env['FULL'] === '1')(
       ttfb: parties.map(({ conversation }) => conversation.of('metrics')[0]?.data['ttfbMs']),
     });
     for (const one of heard) {
-      expect(one.longestMissingMs).toBeLessThanOrEqual(Math.max(MISSING_MS, plain.longestMissingMs));
-      expect(one.longestGapMs).toBeLessThanOrEqual(Math.max(100, plain.longestGapMs));
-      expect(one.longestDuplicateMs).toBeLessThanOrEqual(Math.max(100, plain.longestDuplicateMs));
+      expect(one.longestMissingMs).toBeLessThanOrEqual(Math.max(boundsMs.missing, plain.longestMissingMs));
+      expect(one.longestGapMs).toBeLessThanOrEqual(Math.max(boundsMs.gap, plain.longestGapMs));
+      expect(one.longestDuplicateMs).toBeLessThanOrEqual(Math.max(boundsMs.gap, plain.longestDuplicateMs));
       expect(one.correlation).toBeGreaterThan(0.9); // its own sound; another's, or a mix, stays below 0.75
     }
     for (const one of faces) expect(one?.fresh).toBeGreaterThan((SPEECH_MS / 1_000) * 5);

@@ -3,12 +3,29 @@ import { z } from 'zod';
 const ExtraValue = z.union([z.string().max(1024), z.number(), z.boolean(), z.null()]);
 
 /**
- * Run-time settings of a conversation as a delta: an absent key means "not given", null means "set to null".
- * `extra` keys we know: `maxVideoFps` (1–60), `audioPacing` (`paced`|`burst`), `echoChunkMs` (10–1000); others are kept and reported.
+ * The keys of `extra` that have an effect; null takes it back. `maxVideoFps`: at most so many pictures a second in the user room.
+ * `echoChunkMs`: longest piece of speech in one echo message (the room's own limit counts as well). `audioPacing`: echo messages as
+ * fast as they are accepted, or in real time.
  */
+const KNOWN_EXTRA = {
+  maxVideoFps: z.number().min(1).max(60).nullable(),
+  echoChunkMs: z.number().min(10).max(1000).nullable(),
+  audioPacing: z.enum(['paced', 'burst']).nullable(),
+} as const;
+
+/** Run-time settings of a conversation as a delta: an absent key means "not given", null means "set to null". Unknown keys of `extra` are kept and reported. */
 export const SettingsDelta = z.strictObject({
   model: z.string().max(128).nullable().optional(),
-  extra: z.record(z.string().min(1).max(64), ExtraValue).optional(),
+  extra: z
+    .record(z.string().min(1).max(64), ExtraValue)
+    .superRefine((extra, context) => {
+      for (const [key, schema] of Object.entries(KNOWN_EXTRA)) {
+        if (!(key in extra)) continue;
+        for (const { message } of schema.safeParse(extra[key]).error?.issues ?? [])
+          context.addIssue({ code: 'custom', path: [key], message });
+      }
+    })
+    .optional(),
 });
 export type SettingsDelta = z.infer<typeof SettingsDelta>;
 

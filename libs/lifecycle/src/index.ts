@@ -4,6 +4,7 @@ export * from './emitter.ts';
 export * from './fake-clock.ts';
 export * from './first-of.ts';
 export * from './latch.ts';
+export * from './or-aborted.ts';
 export * from './retry.ts';
 export * from './shutdown-signal.ts';
 export * from './together.ts';

@@ -117,6 +117,10 @@ export class DailyRoom implements Room {
     this.#tell({ type: 'mute-user-room', on });
   }
 
+  limitUserVideo(maxFps: number | undefined): void {
+    this.#tell({ type: 'limit-user-video', ...(maxFps === undefined ? {} : { maxFps }) });
+  }
+
   async raiseEpoch(epoch: number, signal: AbortSignal): Promise<void> {
     if (epoch <= this.#identity.epoch)
       throw new FleetError('internal', `The epoch only rises: ${this.#identity.epoch} to ${epoch}.`);

@@ -12,6 +12,7 @@ export type FakeRoomCall =
   | { readonly method: 'send'; readonly data: unknown }
   | { readonly method: 'watch'; readonly participantId: string; readonly options: WatchOptions }
   | { readonly method: 'muteUserRoom'; readonly on: boolean }
+  | { readonly method: 'limitUserVideo'; readonly maxFps: number | undefined }
   | { readonly method: 'raiseEpoch'; readonly epoch: number };
 
 /**
@@ -142,6 +143,10 @@ export class FakeRoom implements Room {
 
   muteUserRoom(on: boolean): void {
     if (!this.#state.left && !this.#state.closed) this.calls.push({ method: 'muteUserRoom', on });
+  }
+
+  limitUserVideo(maxFps: number | undefined): void {
+    if (!this.#state.left && !this.#state.closed) this.calls.push({ method: 'limitUserVideo', maxFps });
   }
 
   async raiseEpoch(epoch: number, signal: AbortSignal): Promise<void> {

@@ -32,6 +32,7 @@ describe('PageServer', () => {
     const policy = (await get('/')).headers['content-security-policy'];
     expect(policy).toContain("default-src 'none'");
     expect(policy).toContain("script-src 'self' http://127.0.0.1:8090;");
+    expect(policy).toContain("connect-src 'self' http://127.0.0.1:* ws://127.0.0.1:*;");
     expect(policy).not.toContain('unsafe');
   });
 

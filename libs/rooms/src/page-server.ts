@@ -186,13 +186,16 @@ function hash(token: string): string {
   return createHash('sha256').update(token).digest('base64');
 }
 
-/** Only our scripts and the call machine run, and the page reaches only us and the machine's hosts (documented by Daily; its error reports to a third party stay blocked). */
+/**
+ * Only our scripts and the call machine run, and the page reaches only us and the machine's hosts (documented by Daily; its error
+ * reports to a third party stay blocked). A machine of one's own may have its room server on another port of its host.
+ */
 function contentPolicy(bundleUrl: string): string {
   const daily = ['daily.co', 'dailywebrtc.com', 'dailywebrtc.net'];
-  const origin = bundleUrl === '' ? undefined : new URL(bundleUrl).origin;
-  const scripts = origin ?? daily.map((host) => `https://*.${host}`).join(' ');
-  const connections = origin
-    ? `${origin} ${origin.replace(/^http/, 'ws')}`
+  const own = bundleUrl === '' ? undefined : new URL(bundleUrl);
+  const scripts = own?.origin ?? daily.map((host) => `https://*.${host}`).join(' ');
+  const connections = own
+    ? `${own.protocol}//${own.hostname}:* ${own.protocol.replace('http', 'ws')}//${own.hostname}:*`
     : daily.map((host) => `https://*.${host} wss://*.${host}`).join(' ');
   return [
     "default-src 'none'",

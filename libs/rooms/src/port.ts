@@ -101,6 +101,8 @@ export interface Room {
   joinUserRoom(options: JoinOptions, signal: AbortSignal): Promise<Joined>;
   /** Silences what the user room hears until turned off: stale avatar audio after an interruption. */
   muteUserRoom(on: boolean): void;
+  /** At most so many pictures a second go to the user room (1–60); undefined: as many as come. Also before that room is joined. Never blocks; a call machine that refuses it loses nothing but the saving. */
+  limitUserVideo(maxFps: number | undefined): void;
   /** Leaves both rooms, user room first; resolves when Daily said `left-meeting` or the deadline passed. May be called twice. */
   leave(signal?: AbortSignal): Promise<void>;
   /** Closes the page. May be called twice, early, or before join. */

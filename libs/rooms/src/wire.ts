@@ -119,6 +119,7 @@ export type Command =
       readonly pcm: boolean;
     }
   | { readonly type: 'mute-user-room'; readonly on: boolean }
+  | { readonly type: 'limit-user-video'; readonly maxFps?: number }
   | { readonly type: 'raise-epoch'; readonly epoch: number }
   | { readonly type: 'leave' };
 

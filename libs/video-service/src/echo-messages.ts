@@ -1,7 +1,7 @@
 import { asFleetError, FleetError } from '@tavus-fleet/contracts';
 import { retry, sleep, withDeadline, type Clock, type Timer } from '@tavus-fleet/lifecycle';
 import type { Room } from '@tavus-fleet/rooms';
-import { echoMessage } from '@tavus-fleet/tavus';
+import { echoMessage, maxEchoBytes } from '@tavus-fleet/tavus';
 import { EchoQueue } from './echo-queue.ts';
 import type { FrameSink, Position } from './frames.ts';
 import { msOf, OUT_RATE, type SpeechOut } from './speech-out.ts';
@@ -9,8 +9,10 @@ import { msOf, OUT_RATE, type SpeechOut } from './speech-out.ts';
 const SEND_MS = 3_000;
 /** No audio for this long closes the utterance, as Pipecat does when tts-stopped never comes. */
 const FALLBACK_MS = 3_000;
-/** Pipecat closes an utterance with a separate message of 40 ms silence and done=true. */
+/** Pipecat closes an utterance with a separate message of 40 ms silence and done=true; shorter where the room's limit asks for it. */
 const DONE_SILENCE = new Uint8Array((OUT_RATE / 25) * 2);
+/** Paced, so much speech is sent before it is due: enough to ride over a slow room, and little is cut by an interruption. */
+const LEAD_MS = 400;
 /** How often `drained` looks: an interruption may have made the rest due earlier. */
 const LOOK_MS = 100;
 
@@ -22,11 +24,15 @@ export type EchoOptions = {
   readonly maxMessageLength: number;
   readonly onPlayed: (position: Position, samples: number) => void;
   readonly sink: FrameSink;
+  /** Asked before each message: settings change while it runs. */
+  readonly pacing: () => { readonly paced: boolean; readonly chunkMs: number | undefined };
+  /** Nothing came for FALLBACK_MS inside an utterance: whoever feeds us is to end it, with what it still holds. */
+  readonly onSilent: () => void;
 };
 
 /**
  * Echo mode: `conversation.echo` messages, as fast as they are accepted (Tavus buffers and renders; documented by Pipecat as
- * wanted). One inference id per utterance, kept to its last message: switching early cut sentences. One message is in flight
+ * wanted) or, asked for, at the pace at which they are heard. One inference id per utterance, kept to its last message: switching early cut sentences. One message is in flight
  * at a time. An interruption begins a new generation: nothing of an older one is sent, tried again or reported after it.
  */
 export class EchoMessages implements SpeechOut {
@@ -120,7 +126,9 @@ export class EchoMessages implements SpeechOut {
     await Promise.resolve(); // so that `#running` is set before it can be cleared
     while (!this.#closed) {
       const { signal } = this.#generation;
-      const next = this.#queue.next(this.#inferenceId);
+      if (this.#options.pacing().paced) await this.#ahead(signal);
+      if (signal.aborted) continue; // interrupted meanwhile: what waited is gone
+      const next = this.#queue.next(this.#inferenceId, this.#options.pacing().chunkMs);
       if (!next) break;
       if (next.kind === 'audio') await this.#audio(next, signal);
       else if (next.kind === 'end') await this.#done(signal);
@@ -129,11 +137,20 @@ export class EchoMessages implements SpeechOut {
     this.#running = undefined;
   }
 
+  /** Waits until what was sent is nearly heard. Never rejects. */
+  async #ahead(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const earlyMs = this.#dueAt - LEAD_MS - clock.now();
+    if (earlyMs > 0) await sleep(clock, earlyMs, signal).catch(() => undefined); // aborted: its caller looks
+  }
+
   async #audio(
     next: { pcm: Uint8Array; inferenceId: string; position: Position | undefined },
     signal: AbortSignal,
   ): Promise<void> {
     this.#inferenceId = next.inferenceId;
+    // Counts from when a message is dealt with: a room that takes long to confirm one is no pause in speech.
+    this.#fallback?.[Symbol.dispose]();
     const samples = next.pcm.byteLength / 2;
     this.#inFlightSamples = samples;
     this.#inFlightPosition = next.position;
@@ -141,19 +158,22 @@ export class EchoMessages implements SpeechOut {
     if (signal.aborted) return;
     this.#inFlightSamples = 0;
     this.#inFlightPosition = undefined;
-    if (!sent) return;
     const { clock } = this.#options;
+    // A message that was refused does not leave the utterance open: what arrived before it is still to be closed.
+    this.#fallback = clock.after(FALLBACK_MS, () => this.#options.onSilent());
+    if (!sent) return;
     this.#sentSamples += samples;
     this.#dueAt = Math.max(this.#dueAt, clock.now()) + msOf(samples);
-    this.#fallback?.[Symbol.dispose]();
-    this.#fallback = clock.after(FALLBACK_MS, () => this.endUtterance(undefined));
   }
 
   async #done(signal: AbortSignal): Promise<void> {
     const inferenceId = this.#inferenceId;
     if (inferenceId === undefined) return;
     this.#fallback?.[Symbol.dispose]();
-    await this.#send(DONE_SILENCE, inferenceId, true, signal);
+    // Refused for its size it would leave the utterance open at Tavus: less silence is better than no `done`.
+    const { conversationId, maxMessageLength: limit } = this.#options;
+    const most = maxEchoBytes({ limit, conversationId, inferenceId, sampleRate: OUT_RATE, done: true });
+    await this.#send(DONE_SILENCE.subarray(0, most), inferenceId, true, signal);
     if (!signal.aborted) this.#inferenceId = undefined;
   }
 

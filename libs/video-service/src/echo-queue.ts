@@ -55,20 +55,21 @@ export class EchoQueue {
     return last;
   }
 
-  /** Takes the next step; `inferenceId` is the utterance's so far, undefined when its first message is due. */
-  next(inferenceId: string | undefined): EchoStep | undefined {
+  /** Takes the next step; `inferenceId` is the utterance's so far, undefined when its first message is due. `mostMs`: longest piece, whatever the room would take. */
+  next(inferenceId: string | undefined, mostMs = Number.POSITIVE_INFINITY): EchoStep | undefined {
     const first = this.#items[0];
     if (!first) return undefined;
-    if (first.kind === 'audio' && first.pcm.byteLength > 0) return this.#message(inferenceId);
+    if (first.kind === 'audio' && first.pcm.byteLength > 0) return this.#message(inferenceId, mostMs);
     this.#items.shift();
     return { kind: first.kind === 'end' ? 'end' : 'mark', position: first.position };
   }
 
-  #message(current: string | undefined): EchoStep {
+  #message(current: string | undefined, mostMs: number): EchoStep {
     const inferenceId = current ?? crypto.randomUUID();
     const { conversationId, maxMessageLength: limit } = this.#options;
     const allowed = Math.max(2, maxEchoBytes({ limit, conversationId, inferenceId, sampleRate: OUT_RATE }));
-    const most = current === undefined ? Math.min(FIRST_BYTES, allowed) : allowed;
+    const wanted = Math.min(allowed, Math.max(1, Math.floor((mostMs * OUT_RATE) / 1_000)) * 2);
+    const most = current === undefined ? Math.min(FIRST_BYTES, wanted) : wanted;
     const parts: Uint8Array[] = [];
     let position: Position | undefined;
     let bytes = 0;

@@ -1,4 +1,17 @@
+export { audioModeOf } from './audio-mode.ts';
 export type { ConversationApi } from './conversation-api.ts';
-export type { DropReason, FrameIn, FrameOut, FrameSink, Position } from './frames.ts';
-export { TavusVideoService, type TavusVideoServiceOptions } from './service.ts';
+export { directConversations, type DirectOptions } from './direct-conversations.ts';
+export type {
+  Direction,
+  DropReason,
+  FrameIn,
+  FrameOut,
+  FrameSink,
+  PassedFrame,
+  Position,
+  ProcessorFrame,
+} from './frames.ts';
+export type { TavusVideoServiceOptions } from './options.ts';
+export { PicturePace } from './picture-pace.ts';
+export { TavusVideoService } from './service.ts';
 export { TavusVideoSettings } from './settings.ts';

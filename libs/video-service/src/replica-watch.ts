@@ -16,6 +16,8 @@ export class ReplicaWatch {
   readonly #sink: FrameSink;
   readonly #clock: Clock;
   readonly #video: boolean;
+  readonly #audio: boolean;
+  readonly #pcm: boolean;
   readonly #participants = new Map<string, Participant>();
   readonly #arrived = new Latch<void>();
   readonly #lost = new Latch<FleetError>();
@@ -24,11 +26,13 @@ export class ReplicaWatch {
   #returning: Timer | undefined;
   #closed = false;
 
-  constructor(room: Room, sink: FrameSink, clock: Clock, options: { video: boolean }) {
+  constructor(room: Room, sink: FrameSink, clock: Clock, options: { video: boolean; audio: boolean; pcm: boolean }) {
     this.#room = room;
     this.#sink = sink;
     this.#clock = clock;
     this.#video = options.video;
+    this.#audio = options.audio;
+    this.#pcm = options.pcm;
   }
 
   /** Its first picture (audio-only: its presence) was seen. */
@@ -42,6 +46,11 @@ export class ReplicaWatch {
 
   get replica(): Participant | undefined {
     return this.#replica;
+  }
+
+  /** Everybody else in the Tavus room, as far as we were told. */
+  get others(): Participant[] {
+    return [...this.#participants.values()].filter(({ id, local }) => !local && id !== this.#replica?.id);
   }
 
   /** The persona's name may come later than the participants do. */
@@ -79,7 +88,11 @@ export class ReplicaWatch {
     this.#replica = replica;
     this.#returning?.[Symbol.dispose]();
     this.#returning = undefined;
-    this.#room.watch(replica.id, { video: this.#video, audio: true });
+    this.#room.watch(replica.id, {
+      video: this.#video,
+      audio: this.#audio,
+      ...(this.#pcm ? { pcm: true } : {}),
+    });
     this.#sink.push({
       type: 'replica-joined',
       participantId: replica.id,

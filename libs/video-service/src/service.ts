@@ -1,15 +1,15 @@
-import { asFleetError, FleetError, type EndReason, type SettingsDelta } from '@tavus-fleet/contracts';
-import { Latch, retry, withDeadline, type Clock } from '@tavus-fleet/lifecycle';
-import type { Room, RoomEvent } from '@tavus-fleet/rooms';
-import { interruptMessage } from '@tavus-fleet/tavus';
+import { asFleetError, FleetError, type EndReason } from '@tavus-fleet/contracts';
+import { Latch, orAborted, retry, withDeadline } from '@tavus-fleet/lifecycle';
+import type { Participant, RoomEvent } from '@tavus-fleet/rooms';
+import { AvatarAudio } from './avatar-audio.ts';
 import type { ConversationApi } from './conversation-api.ts';
-import { EchoMessages } from './echo-messages.ts';
-import type { FrameIn, FrameSink, Position } from './frames.ts';
+import type { Direction, FrameIn, ProcessorFrame } from './frames.ts';
+import { makeSpeech } from './make-speech.ts';
+import { partsOf, type ServiceParts, type TavusVideoServiceOptions } from './options.ts';
 import { ReplicaWatch } from './replica-watch.ts';
 import { TavusVideoSettings } from './settings.ts';
-import { Speech } from './speech.ts';
+import type { Speech } from './speech.ts';
 import { untilQuiet } from './stop.ts';
-import { StreamTrack } from './stream-track.ts';
 import { Voice } from './voice.ts';
 
 /** The bot's name in the Tavus room is exactly this: replicas in stream mode look for its track by that name (observed). */
@@ -20,22 +20,13 @@ const LEAVE_MS = 3_000;
 /** Beyond what waits to be played: the replica's own delay, and its last words. */
 const DRAIN_SPARE_MS = 8_000;
 
-export type TavusVideoServiceOptions = {
-  readonly api: ConversationApi;
-  readonly room: Room;
-  readonly sink: FrameSink;
-  readonly clock: Clock;
-  readonly mode: 'stream' | 'echo';
-  readonly settings?: SettingsDelta;
-  readonly audioOnly?: boolean;
-};
-
 /**
  * One Tavus conversation: setup → start → frames → stop or cancel → cleanup. The calls are idempotent and may come in any
  * order; whatever was created is left and ended exactly once. It owns the conversation, not the room (its maker closes that).
  */
 export class TavusVideoService {
-  readonly #options: TavusVideoServiceOptions;
+  readonly #parts: ServiceParts;
+  readonly #avatarAudio: AvatarAudio;
   readonly #settings: TavusVideoSettings;
   readonly #replica: ReplicaWatch;
   readonly #voice: Voice;
@@ -46,18 +37,22 @@ export class TavusVideoService {
   #creating: ReturnType<ConversationApi['create']> | undefined;
   #starting: Promise<void> | undefined;
   #ended: Promise<void> | undefined;
+  #abandoned = false;
 
   constructor(options: TavusVideoServiceOptions) {
-    this.#options = options;
+    this.#parts = partsOf(options);
+    const { room, sink, clock, wanted } = this.#parts;
     this.#settings = new TavusVideoSettings(options.settings);
-    this.#replica = new ReplicaWatch(options.room, options.sink, options.clock, { video: !options.audioOnly });
+    this.#avatarAudio = new AvatarAudio(sink);
+    this.#replica = new ReplicaWatch(room, sink, clock, wanted);
     this.#voice = new Voice({
-      sink: options.sink,
-      clock: options.clock,
+      sink,
+      clock,
+      ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
       model: () => this.#settings.model ?? '',
       onHint: (source, speaking) => this.#speech?.heard(source, speaking),
     });
-    this.#unsubscribe = options.room.on((event) => this.#onRoom(event));
+    this.#unsubscribe = room.on((event) => this.#onRoom(event));
     void this.#replica.lost.then((error) => this.#over.set({ reason: 'replica-lost', error }));
   }
 
@@ -71,14 +66,29 @@ export class TavusVideoService {
     return this.#speech?.bufferedMs ?? 0;
   }
 
+  /** Whether that participant is the replica. */
+  isReplica(participantId: string): boolean {
+    return this.#replica.replica?.id === participantId;
+  }
+
+  /** Who is in the Tavus room beside the replica and us: in direct mode its users. */
+  get others(): Participant[] {
+    return this.#replica.others;
+  }
+
   canGenerateMetrics(): boolean {
     return true;
+  }
+
+  /** Name of the persona, which is also the replica's in the call. Rejects with `tavus-*`. */
+  getPersonaName(signal: AbortSignal): Promise<string> {
+    return this.#parts.api.personaName(signal);
   }
 
   /** Creates the Tavus conversation; asking again is asking once. On failure nothing is left behind. */
   async setup(signal: AbortSignal): Promise<{ conversationId: string; conversationUrl: string }> {
     this.#life.signal.throwIfAborted();
-    this.#creating ??= this.#options.api.create(signal);
+    this.#creating ??= this.#parts.api.create(signal);
     return await this.#creating;
   }
 
@@ -90,10 +100,11 @@ export class TavusVideoService {
 
   async #start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const { room, api, sink, clock } = this.#options;
+    const { room, sink, clock, mode } = this.#parts;
     if (!this.#creating) throw new FleetError('internal', 'start() needs a setup().');
+    if (this.#settings.maxVideoFps !== undefined) room.limitUserVideo(this.#settings.maxVideoFps);
     const { conversationId, conversationUrl: url, meetingToken } = await this.#creating;
-    void this.#nameReplica(api, signal);
+    void this.#nameReplica(signal);
     const token = meetingToken === undefined ? {} : { token: meetingToken };
     const joined = await retry({ attempts: 3, firstMs: 200, maxMs: 1_000 }, { signal, clock }, () =>
       withDeadline({ signal, ms: JOIN_MS, what: 'Joining the Tavus room', code: 'room-join-failed', clock }, (own) =>
@@ -101,19 +112,41 @@ export class TavusVideoService {
       ),
     );
     sink.push({ type: 'joined', participantId: joined.participantId });
-    if (this.#options.mode === 'stream') await room.publishStream(signal);
+    if (mode === 'stream') await room.publishStream(signal);
     signal.throwIfAborted(); // what is made from here on is closed by #leaveAndEnd, which may have passed meanwhile
-    this.#speech = this.#makeSpeech(conversationId, joined.maxMessageLength);
+    this.#speech = makeSpeech(this.#parts, {
+      conversationId,
+      maxMessageLength: joined.maxMessageLength,
+      settings: this.#settings,
+    });
     this.#replica.present(joined.participants);
-    await abortable(this.#replica.arrived, signal);
+    await orAborted(this.#replica.arrived, signal);
   }
 
-  /** Takes one frame, in order; interruptions and settings act at once. After stop or cancel frames are dropped and counted. */
-  processFrame(frame: FrameIn): void {
+  /**
+   * Takes one frame, whatever its direction (as the reference does). Interruptions and settings act at once, speech keeps its
+   * order; what is not the service's business is passed on in its direction at once. After stop or cancel speech is dropped and counted.
+   */
+  processFrame(frame: FrameIn | ProcessorFrame, direction: Direction = 'downstream'): void {
+    switch (frame.type) {
+      case 'other':
+        return this.#parts.sink.push(frame, direction);
+      case 'output-transport-ready':
+        this.#avatarAudio.transportReady();
+        return this.#parts.sink.push(frame, direction);
+      case 'bot-started-speaking':
+      case 'bot-stopped-speaking':
+        return this.#voice.transportSays(frame.type === 'bot-started-speaking');
+      default:
+        return this.#process(frame);
+    }
+  }
+
+  #process(frame: FrameIn): void {
     const speech = this.#speech;
     if (!speech || this.#life.signal.aborted) {
       const why = this.#life.signal.aborted ? 'after-end' : 'refused'; // nothing plays yet: whoever feeds us waits for start()
-      return this.#options.sink.push({ type: 'frames-dropped', count: 1, ms: durationMs(frame), why });
+      return this.#parts.sink.push({ type: 'frames-dropped', count: 1, ms: durationMs(frame), why });
     }
     switch (frame.type) {
       case 'tts-started':
@@ -127,7 +160,8 @@ export class TavusVideoService {
         return void speech.interrupt(this.#life.signal);
       case 'settings-update': {
         const changed = this.#settings.applyUpdate(frame.settings);
-        this.#options.sink.push({ type: 'settings-updated', changed, settings: frame.settings });
+        if ('extra.maxVideoFps' in changed) this.#parts.room.limitUserVideo(this.#settings.maxVideoFps);
+        this.#parts.sink.push({ type: 'settings-updated', changed, settings: frame.settings });
         return speech.mark(frame.position);
       }
       case 'message':
@@ -145,7 +179,7 @@ export class TavusVideoService {
   async drain(signal: AbortSignal): Promise<void> {
     const speech = this.#speech;
     if (!speech || this.#ended || this.#over.isSet) return;
-    const { clock } = this.#options;
+    const clock = this.#parts.clock;
     const over = AbortSignal.any([signal, this.#life.signal]);
     const heard = { lastSoundAt: () => speech.lastSoundAt, speaking: () => this.#voice.speaking };
     try {
@@ -174,6 +208,7 @@ export class TavusVideoService {
 
   /** Somebody else owns the conversation: nothing more is sent, and it is not ended. The owner leaves the rooms. */
   async abandon(): Promise<void> {
+    this.#abandoned = true;
     this.#ended ??= Promise.resolve();
     this.#life.abort(new FleetError('lease-lost', 'Another owner holds the conversation.'));
     this.#release();
@@ -203,17 +238,18 @@ export class TavusVideoService {
   async #leaveAndEnd(signal: AbortSignal): Promise<void> {
     this.#life.abort(new FleetError('shutting-down', 'The conversation is ending.'));
     this.#speech?.close();
-    await withDeadline({ ms: LEAVE_MS, what: 'Leaving the rooms', clock: this.#options.clock }, (own) =>
-      this.#options.room.leave(own),
+    await withDeadline({ ms: LEAVE_MS, what: 'Leaving the rooms', clock: this.#parts.clock }, (own) =>
+      this.#parts.room.leave(own),
     ).catch((error: unknown) => this.#warn(error));
     // A create that is still under way may succeed and be billed: it is waited for (its own deadline bounds it), then ended.
     const created = await this.#creating?.catch(() => undefined);
-    if (created) await this.#options.api.end(created.conversationId, signal);
+    // Abandoned while it was leaving: what another owner holds is not ours to end.
+    if (created && !this.#abandoned) await this.#parts.api.end(created.conversationId, signal);
   }
 
-  async #nameReplica(api: ConversationApi, signal: AbortSignal): Promise<void> {
+  async #nameReplica(signal: AbortSignal): Promise<void> {
     try {
-      this.#replica.named(await api.personaName(signal));
+      this.#replica.named(await this.#parts.api.personaName(signal));
     } catch (error) {
       // The name is only the second way to know the replica; its user_id is the first.
       if (!signal.aborted) this.#warn(error);
@@ -223,31 +259,22 @@ export class TavusVideoService {
   async #send(message: unknown): Promise<void> {
     try {
       await withDeadline(
-        { signal: this.#life.signal, ms: MESSAGE_MS, what: 'Sending a message', clock: this.#options.clock },
-        (own) => this.#options.room.send(message, own),
+        { signal: this.#life.signal, ms: MESSAGE_MS, what: 'Sending a message', clock: this.#parts.clock },
+        (own) => this.#parts.room.send(message, own),
       );
     } catch (error) {
       if (!this.#life.signal.aborted) this.#warn(error);
     }
   }
 
-  #makeSpeech(conversationId: string, maxMessageLength: number): Speech {
-    const { room, sink, clock, mode } = this.#options;
-    const onPlayed = (position: Position, samples: number): void => sink.played(position, samples);
-    const out =
-      mode === 'stream'
-        ? new StreamTrack(room, clock, onPlayed)
-        : new EchoMessages({ room, clock, conversationId, maxMessageLength, onPlayed, sink });
-    return new Speech(out, sink, room, clock, (own) => room.send(interruptMessage(conversationId), own));
-  }
-
   #onRoom(event: RoomEvent): void {
     const replica = this.#replica.replica;
     this.#replica.handle(event);
-    if (event.type === 'speech') this.#voice.heard('audio', event.speaking, event.at);
+    if (event.type === 'audio') this.#avatarAudio.heard(event.pcm);
+    else if (event.type === 'speech') this.#voice.heard('audio', event.speaking, event.at);
     else if (event.type === 'message' && event.room === 'tavus') {
       this.#voice.message(event.data); // Tavus' word on who speaks is also ours; every message goes to the backend
-      this.#options.sink.push({ type: 'message', fromId: event.fromId, message: event.data });
+      this.#parts.sink.push({ type: 'message', fromId: event.fromId, message: event.data });
     } else if (event.type === 'participant-left' && event.room === 'tavus' && event.participant.id === replica?.id) {
       this.#speech?.replicaGone();
       this.#voice.gone();
@@ -259,19 +286,10 @@ export class TavusVideoService {
 
   #warn(thrown: unknown): void {
     const error = asFleetError(thrown);
-    this.#options.sink.push({ type: 'error', code: error.code, fatal: false, message: error.message });
+    this.#parts.sink.push({ type: 'error', code: error.code, fatal: false, message: error.message });
   }
 }
 
 function durationMs(frame: FrameIn): number {
   return frame.type === 'tts-audio' ? (frame.audio.byteLength * 1000) / (2 * frame.channels * frame.rate) : 0;
-}
-
-function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const stop = (): void => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
 }

@@ -20,6 +20,26 @@ export class TavusVideoSettings {
     return this.#extra.get(key);
   }
 
+  /** Pictures a second that the user room gets at most; undefined: all. */
+  get maxVideoFps(): number | undefined {
+    return this.#number('maxVideoFps');
+  }
+
+  /** Longest piece of speech in one echo message, ms; undefined: as much as the room takes. */
+  get echoChunkMs(): number | undefined {
+    return this.#number('echoChunkMs');
+  }
+
+  /** Echo messages go out as fast as they are accepted, or in real time. */
+  get audioPacing(): 'paced' | 'burst' {
+    return this.#extra.get('audioPacing') === 'paced' ? 'paced' : 'burst';
+  }
+
+  #number(key: string): number | undefined {
+    const value = this.#extra.get(key);
+    return typeof value === 'number' ? value : undefined;
+  }
+
   /** Applies a delta; answers key → old value for what changed (a key never set before: null). */
   applyUpdate(delta: SettingsDelta): SettingsChanged {
     const changed: SettingsChanged = {};

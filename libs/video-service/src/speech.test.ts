@@ -33,9 +33,18 @@ async function setup(mode: 'stream' | 'echo') {
   const out =
     mode === 'stream'
       ? new StreamTrack(room, clock, onPlayed)
-      : new EchoMessages({ room, clock, conversationId: 't', maxMessageLength: 4096, onPlayed, sink });
+      : new EchoMessages({
+          room,
+          clock,
+          conversationId: 't',
+          maxMessageLength: 4096,
+          onPlayed,
+          sink,
+          pacing: () => ({ paced: false, chunkMs: undefined }),
+          onSilent: () => speech.giveUpWaiting(),
+        });
   const told: string[] = [];
-  const speech = new Speech(out, sink, room, clock, async () => void told.push('interrupt'));
+  const speech: Speech = new Speech(out, sink, room, clock, async () => void told.push('interrupt'));
   const of = (type: FrameOut['type']) => said.filter((frame) => frame.type === type);
   return { clock, room, speech, out, played, said, told, of };
 }

@@ -132,6 +132,11 @@ export class Speech {
     if (this.#held === mine) this.#held = undefined;
   }
 
+  /** The utterance's end never came: it ends here, with what the resampler still holds. */
+  giveUpWaiting(): void {
+    if (!this.#closed) this.#finish(undefined, this.#context);
+  }
+
   /** Everything accepted is in the replica's ears. */
   async drained(signal: AbortSignal): Promise<void> {
     while (this.#held) await this.#interrupting;

@@ -67,7 +67,8 @@ export class StaleGuard {
       this.#wait = undefined;
       this.#dropTail();
       this.#muted -= 1;
-      if (this.#muted === 0) this.#room.muteUserRoom(false);
+      // Aborted, the conversation is over or somebody else's: what is stale stays unheard until the rooms are left.
+      if (this.#muted === 0 && !signal.aborted) this.#room.muteUserRoom(false);
     }
   }
 

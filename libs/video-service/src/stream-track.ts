@@ -114,6 +114,7 @@ export class StreamTrack implements SpeechOut {
     this.#closed = true;
     this.#queue = [];
     this.#queuedSamples = 0;
+    this.#playout.drop(); // nobody will hear what the page still has
     this.#unsubscribe();
     for (const done of this.#drainWaiters) done();
   }

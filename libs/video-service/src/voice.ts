@@ -9,6 +9,8 @@ export type VoiceOptions = {
   readonly clock: Clock;
   /** The settings' model, said with the metrics. */
   readonly model: () => string;
+  /** Default: both on. Initial only: one TTFB, the first (Pipecat's report_only_initial_ttfb). */
+  readonly metrics?: { readonly enabled?: boolean; readonly onlyInitialTtfb?: boolean };
   /** Every hint, also one that changes nothing: whoever mutes stale sound weighs both sources. */
   readonly onHint: (source: 'tavus' | 'audio', speaking: boolean) => void;
 };
@@ -19,6 +21,7 @@ export class Voice {
   readonly #speaking = new Speaking();
   readonly #tavusSays = new SpeakingEvents();
   readonly #ttfb = new TtfbMeter();
+  #ttfbSaid = false;
 
   constructor(options: VoiceOptions) {
     this.#options = options;
@@ -30,6 +33,7 @@ export class Voice {
 
   /** An utterance begins on its way to the avatar. */
   utterance(): void {
+    if (this.#options.metrics?.onlyInitialTtfb && this.#ttfbSaid) return;
     this.#ttfb.start(this.#options.clock.now());
   }
 
@@ -46,19 +50,36 @@ export class Voice {
   }
 
   heard(source: 'tavus' | 'audio', speaking: boolean, at: number): void {
-    const { sink, model, onHint } = this.#options;
+    const { sink, onHint } = this.#options;
     onHint(source, speaking);
     const changed = this.#speaking.hint(source, speaking);
     if (changed) sink.push({ type: speaking ? 'bot-started-speaking' : 'bot-stopped-speaking', source });
     // Tavus says each utterance's start, also when the stop before it was lost on the way.
     const begins = speaking && (changed || source === 'tavus');
-    const ttfbMs = begins ? this.#ttfb.heard(at) : undefined;
-    if (ttfbMs !== undefined)
-      sink.push({ type: 'metrics', data: { ttfbMs, processor: 'TavusVideoService', model: model() } });
+    if (begins) this.#first(at);
+  }
+
+  /** The transport behind us says that the voice is being played, or no more. Whoever is further up wants to know too. */
+  transportSays(speaking: boolean): void {
+    this.#options.sink.push(
+      { type: speaking ? 'bot-started-speaking' : 'bot-stopped-speaking', source: 'transport' },
+      'upstream',
+    );
+    if (speaking) this.#first(this.#options.clock.now());
   }
 
   /** The replica left: it is silent, whoever said that it spoke. */
   gone(): void {
     if (this.#speaking.gone()) this.#options.sink.push({ type: 'bot-stopped-speaking', source: 'audio' });
+  }
+
+  /** The first sound of an utterance, if one is being waited for. */
+  #first(at: number): void {
+    const ttfbMs = this.#ttfb.heard(at);
+    if (ttfbMs === undefined) return;
+    this.#ttfbSaid = true;
+    const { sink, model, metrics } = this.#options;
+    if (metrics?.enabled === false) return;
+    sink.push({ type: 'metrics', data: { ttfbMs, processor: 'TavusVideoService', model: model() } });
   }
 }

@@ -1,7 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import {
   FleetError,
-  roomUrlProblem,
   viewOf,
   type ConversationRecord,
   type ConversationView,
@@ -10,13 +9,11 @@ import {
 import { sleep, type Clock } from '@tavus-fleet/lifecycle';
 import { ownRecord } from './auth.ts';
 import type { Conversations, Idempotency, Jobs } from './ports.ts';
-import { InvalidRequest } from './problem.ts';
 
 export type StartDeps = {
   readonly conversations: Conversations;
   readonly jobs: Jobs;
   readonly idempotency: Idempotency;
-  readonly userRoomHosts: readonly string[];
   readonly clock: Clock;
   /** Told when a conversation could be neither announced nor withdrawn. */
   readonly onUnsettled: (conversationId: string, error: unknown) => void;
@@ -37,7 +34,6 @@ const TWIN_POLL_MS = 50;
  * hope of the sweeper; where no worker runs one, the caller would wait for a conversation that nobody knows of.
  */
 export async function startConversation(deps: StartDeps, call: Call): Promise<ConversationView> {
-  checkRoom(call.request, deps.userRoomHosts);
   const conversationId = call.request.conversationId ?? randomUUID();
   if (call.idempotencyKey === undefined) return create(deps, call, conversationId, async () => undefined);
 
@@ -106,11 +102,6 @@ async function twinOf(deps: StartDeps, conversationId: string): Promise<Conversa
     if (record || waitedMs >= TWIN_WAIT_MS) return record;
     await sleep(deps.clock, TWIN_POLL_MS);
   }
-}
-
-function checkRoom(request: StartRequest, allowed: readonly string[]): void {
-  const problem = request.output.room && roomUrlProblem(request.output.room.url, allowed);
-  if (problem) throw new InvalidRequest([{ field: 'output.room.url', message: problem }]);
 }
 
 /** Equal for requests that mean the same: after defaults, whatever the order of keys. */

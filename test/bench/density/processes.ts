@@ -62,7 +62,8 @@ function commandOf(stat: string): string {
   return text.slice(text.indexOf('(') + 1, text.lastIndexOf(')'));
 }
 
-function roleOf(pid: number): string {
+/** What a process of a browser is for: `browser`, `renderer`, or the name of its service (`network`, `audio`, …). */
+export function roleOf(pid: number): string {
   const line = textOf(`/proc/${pid}/cmdline`).replaceAll('\0', ' ');
   return /--utility-sub-type=(\w+)/.exec(line)?.[1] ?? /--type=([\w-]+)/.exec(line)?.[1] ?? 'browser';
 }

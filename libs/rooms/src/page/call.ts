@@ -16,19 +16,20 @@ export type CallHooks = {
 export type Sources = {
   readonly videoSource: MediaStreamTrack | false;
   readonly audioSource: MediaStreamTrack | false;
+  readonly maxFps?: number | undefined;
 };
 type JoinCommand = Extract<Command, { type: 'join' }>;
 
 const leaveTimeoutMs = 3_000;
 
 /** One layer at full size: simulcast would scale a 640x360 picture down, and its lower layers have no viewer that needs them. */
-const sendSettings: NonNullable<DailyCallOptions['sendSettings']> = {
+const sendSettingsFor = (maxFps = 30): NonNullable<DailyCallOptions['sendSettings']> => ({
   video: {
     maxQuality: 'low',
     allowAdaptiveLayers: false,
-    encodings: { low: { maxBitrate: 1_500_000, maxFramerate: 30, scaleResolutionDownBy: 1 } },
+    encodings: { low: { maxBitrate: 1_500_000, maxFramerate: maxFps, scaleResolutionDownBy: 1 } },
   },
-};
+});
 
 /**
  * One Daily room through one daily-js call object. Joins once, leaves once; what Daily does to us in between is reported as
@@ -71,6 +72,7 @@ export class Call {
   /** Joins within the command's time. Rejects with what Daily said and leaves nothing behind. */
   async join(command: JoinCommand, identity: Identity, sources: Sources): Promise<WireJoined> {
     this.#state = 'joining';
+    const { maxFps, ...tracks } = sources;
     const silent = { startVideoOff: sources.videoSource === false, startAudioOff: sources.audioSource === false };
     try {
       const joining = withTimeout(command.timeoutMs, 'Joining the room', async () => {
@@ -80,9 +82,9 @@ export class Call {
           ...(token === undefined ? {} : { token }),
           userName,
           userData: identity,
-          ...sources,
+          ...tracks,
           ...silent,
-          sendSettings,
+          sendSettings: sendSettingsFor(maxFps),
         });
       });
       await Promise.race([joining, this.#cancelled.promise]);
@@ -140,6 +142,10 @@ export class Call {
   async publishVideo(track: MediaStreamTrack): Promise<void> {
     await this.#call.setInputDevicesAsync({ videoSource: track });
     this.#call.setLocalVideo(true);
+  }
+
+  async limitVideo(maxFps: number | undefined): Promise<void> {
+    await this.#call.updateSendSettings(sendSettingsFor(maxFps));
   }
 
   async setUserData(identity: Identity): Promise<void> {

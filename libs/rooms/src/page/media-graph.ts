@@ -3,23 +3,21 @@ import type { ToWorker } from './ports.ts';
 
 type Audio = {
   readonly context: AudioContext;
-  readonly gate: AudioWorkletNode;
   readonly streamTrack: MediaStreamTrack;
-  readonly userAudioTrack: MediaStreamTrack;
 };
 
 /**
  * Every media connection of the page, and nothing else, so that another way (for example relaying encoded frames) can replace it.
  *
  *     PCM ─► ring ─────────────────────────► track `stream` ─► Tavus room
- *     replica audio ─► muted <audio>, then ─► worker: speech, peak, PCM
- *                                          └► gate ─► user room          replica video ─────────► user room
+ *     replica audio ─► muted <audio>, then ─► worker: speech, peak, PCM, and through its gate ─► user room
+ *     replica video ─────────────────────────► user room
  */
 export class MediaGraph {
   readonly #toWorker: (message: ToWorker, transfer?: Transferable[]) => void;
   #audio: Promise<Audio> | undefined;
   #heard: { readonly track: MediaStreamTrack; readonly element: HTMLAudioElement; readonly pcm: boolean } | undefined;
-  #routed: { readonly track: MediaStreamTrack; readonly source: MediaStreamAudioSourceNode } | undefined;
+  #userAudio: MediaStreamTrackGenerator<AudioData> | undefined;
 
   constructor(toWorker: (message: ToWorker, transfer?: Transferable[]) => void) {
     this.#toWorker = toWorker;
@@ -30,9 +28,13 @@ export class MediaGraph {
     return (await this.#open()).streamTrack.clone();
   }
 
-  /** What the user room hears. One stable track whatever the replica's does, so changes need no renegotiation. */
-  async userAudioTrack(): Promise<MediaStreamTrack> {
-    return (await this.#open()).userAudioTrack;
+  /** What the user room hears: all that is heard, through the worker's gate. One stable track whatever the replica's does, so changes need no renegotiation. */
+  userAudioTrack(): MediaStreamTrack {
+    if (this.#userAudio) return this.#userAudio;
+    this.#userAudio = new MediaStreamTrackGenerator<AudioData>({ kind: 'audio' });
+    const { writable } = this.#userAudio;
+    this.#toWorker({ type: 'user-audio', writable }, [writable]);
+    return this.#userAudio;
   }
 
   /** Plays a received track (muted) and lets the worker listen to it; undefined: to nothing. */
@@ -55,21 +57,9 @@ export class MediaGraph {
     this.#toWorker({ type: 'listen', readable, pcm }, [readable]);
   }
 
-  /** Sends a received track through the gate into the user room; undefined: silence. It must also be heard. */
-  async route(track: MediaStreamTrack | undefined): Promise<void> {
-    if (this.#routed?.track === track) return;
-    const { context, gate } = await this.#open();
-    this.#routed?.source.disconnect();
-    this.#routed = undefined;
-    if (!track) return;
-    const source = context.createMediaStreamSource(new MediaStream([track]));
-    source.connect(gate);
-    this.#routed = { track, source };
-  }
-
   async close(): Promise<void> {
     await this.hear(undefined, false);
-    this.#routed?.source.disconnect();
+    this.#userAudio?.stop();
     const audio = await this.#audio;
     if (audio && audio.context.state !== 'closed') await audio.context.close();
   }
@@ -91,16 +81,12 @@ export class MediaGraph {
       channelCountMode: 'explicit' as const,
     };
     const ring = new AudioWorkletNode(context, 'ring', { ...mono, numberOfInputs: 0 });
-    const gate = new AudioWorkletNode(context, 'gate', { ...mono, numberOfInputs: 1 });
     const destination = { channelCount: 1, channelCountMode: 'explicit' as const };
     const stream = new MediaStreamAudioDestinationNode(context, destination);
-    const user = new MediaStreamAudioDestinationNode(context, destination);
     ring.connect(stream);
-    gate.connect(user);
-    this.#toWorker({ type: 'audio-ports', ring: ring.port, gate: gate.port }, [ring.port, gate.port]);
+    this.#toWorker({ type: 'ring', ring: ring.port }, [ring.port]);
     const [streamTrack] = stream.stream.getAudioTracks();
-    const [userAudioTrack] = user.stream.getAudioTracks();
-    if (!streamTrack || !userAudioTrack) throw new Error('The audio context gave no track.');
-    return { context, gate, streamTrack, userAudioTrack };
+    if (!streamTrack) throw new Error('The audio context gave no track.');
+    return { context, streamTrack };
   }
 }

@@ -3,8 +3,10 @@ import type { Command, FromPage, Hello, Identity } from '../wire.ts';
 /** What main thread, worker and audio thread of one page say to each other. Structured clones, never text. */
 export type ToWorker =
   | { readonly type: 'start'; readonly hello: Hello; readonly url: string }
-  /** The ports of the two processors; PCM then flows from the socket to the audio thread without the main thread. */
-  | { readonly type: 'audio-ports'; readonly ring: MessagePort; readonly gate: MessagePort }
+  /** The ring's port: PCM then flows from the socket to the audio thread without the main thread. */
+  | { readonly type: 'ring'; readonly ring: MessagePort }
+  /** Where the user room's sound is to be written. */
+  | { readonly type: 'user-audio'; readonly writable: WritableStream<AudioData> }
   | { readonly type: 'listen'; readonly readable: ReadableStream<AudioData>; readonly pcm: boolean }
   | { readonly type: 'stop-listening' }
   | { readonly type: 'mute'; readonly on: boolean }
@@ -27,10 +29,8 @@ export type ToRing =
   | { readonly type: 'pcm'; readonly pcm: ArrayBuffer }
   | { readonly type: 'flush'; readonly id: number }
   | { readonly type: 'reset' }
-  | Beat;
+  /** Our process is alive. The ring goes silent by itself when it stays away, even if every other thread of the page hangs. */
+  | { readonly type: 'beat' };
 export type FromRing =
   | { readonly type: 'flushed'; readonly id: number; readonly consumed: number }
   | { readonly type: 'played'; readonly consumed: number; readonly waiting: number };
-export type ToGate = { readonly type: 'open'; readonly on: boolean } | Beat;
-/** Our process is alive. Both processors go silent by themselves when it stays away, even if every other thread of the page hangs. */
-export type Beat = { readonly type: 'beat' };

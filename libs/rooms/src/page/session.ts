@@ -30,6 +30,7 @@ export class PageSession {
   #watched: { readonly participantId: string; readonly options: Required<WatchOptions> } | undefined;
   #published = false;
   #userVideo: MediaStreamTrack | undefined;
+  #userMaxFps: number | undefined;
   #videoArrived = false;
   #attaching: Promise<void> = Promise.resolve();
   #over = false;
@@ -80,6 +81,8 @@ export class PageSession {
         return this.#send(command.data);
       case 'watch':
         return this.#watch(command.participantId, command);
+      case 'limit-user-video':
+        return this.#limitUserVideo(command.maxFps);
       case 'raise-epoch':
         return this.#raiseEpoch(command.epoch);
       case 'leave':
@@ -125,7 +128,8 @@ export class PageSession {
       const video = this.#watchedTrack('video');
       const joined = await call.join(command, this.#identity, {
         videoSource: video ?? false,
-        audioSource: await this.#graph.userAudioTrack(),
+        audioSource: this.#graph.userAudioTrack(),
+        maxFps: this.#userMaxFps,
       });
       this.#userVideo = video;
       this.#attach();
@@ -165,6 +169,11 @@ export class PageSession {
     this.#watched = { participantId, options: { video: options.video, audio: options.audio, pcm: options.pcm } };
     call.subscribe(participantId, { audio: options.audio, video: options.video });
     this.#attach();
+  }
+
+  async #limitUserVideo(maxFps: number | undefined): Promise<void> {
+    this.#userMaxFps = maxFps;
+    if (this.#user?.joined) await this.#user.limitVideo(maxFps);
   }
 
   async #raiseEpoch(epoch: number): Promise<void> {
@@ -208,9 +217,7 @@ export class PageSession {
     const audio = this.#watchedTrack('audio');
     this.#meter.watch(video, audio);
     await this.#graph.hear(audio, this.#watched?.options.pcm ?? false);
-    if (!this.#user?.joined) return;
-    await this.#graph.route(audio);
-    if (!video || video === this.#userVideo) return;
+    if (!this.#user?.joined || !video || video === this.#userVideo) return;
     await this.#user.publishVideo(video);
     this.#userVideo = video;
   }

@@ -1,7 +1,8 @@
 import { heartbeatMs, leaveAfterMs } from '../limits.ts';
 import type { Command, FromNode, FromPage, Identity } from '../wire.ts';
+import { Gate } from './gate.ts';
 import { Listener } from './listener.ts';
-import type { FromRing, FromWorker, ToGate, ToRing, ToWorker } from './ports.ts';
+import type { FromRing, FromWorker, ToRing, ToWorker } from './ports.ts';
 
 // The worker's global scope; TypeScript's DOM library types `self` as a window.
 const scope = self as unknown as {
@@ -13,13 +14,13 @@ const maxBuffered = 1024 * 1024;
 const tickMs = 100;
 
 /**
- * The session's own thread: owns the socket to our process, moves PCM between it and the audio thread, listens to what is
- * received, and judges whether our process is still there. The main thread only ever hears of commands and ticks.
+ * The session's own thread: owns the socket to our process, moves PCM between it and the audio thread, passes what is received
+ * on to the user room and listens to it, and judges whether our process is still there. The main thread only ever hears of commands and ticks.
  */
 class SessionWorker {
   #socket: WebSocket | undefined;
   #ring: MessagePort | undefined;
-  #gate: MessagePort | undefined;
+  #gate: Gate | undefined;
   #listener: Listener | undefined;
   #lastBeatAt = 0;
   #mainAliveAt = performance.now();
@@ -36,16 +37,19 @@ class SessionWorker {
       case 'start':
         this.#identity = message.hello.identity;
         return this.#open(message.url, { type: 'hello', token: message.hello.token, identity: message.hello.identity });
-      case 'audio-ports':
+      case 'ring':
         this.#ring = message.ring;
-        this.#gate = message.gate;
         this.#ring.addEventListener('message', (event: MessageEvent<FromRing>) => this.#fromRing(event.data));
         this.#ring.start();
-        this.#toGate({ type: 'open', on: !this.#muted });
         return this.#beat();
+      case 'user-audio':
+        this.#gate?.close();
+        this.#gate = new Gate(message.writable, !this.#muted);
+        return;
       case 'listen':
         this.#listener?.stop();
         this.#listener = new Listener(message.readable, {
+          onFrame: (samples, sampleRate) => this.#gate?.pass(samples, sampleRate),
           onSpeech: (speaking, at) => this.#send({ type: 'event', event: { type: 'speech', speaking, at } }),
           ...(message.pcm ? { onPcm: (pcm: Int16Array<ArrayBuffer>) => this.#sendBinary(pcm) } : {}),
         });
@@ -118,23 +122,24 @@ class SessionWorker {
 
   #mute(on: boolean): void {
     this.#muted = on;
-    this.#toGate({ type: 'open', on: !on });
+    if (this.#gate) this.#gate.open = !on;
   }
 
   #beat(): void {
     this.#lastBeatAt = performance.now();
     this.#toRing({ type: 'beat' });
-    this.#toGate({ type: 'beat' });
+    this.#gate?.beat();
     this.#send({
       type: 'alive',
       mainAgeMs: Math.round(performance.now() - this.#mainAliveAt),
-      droppedBytes: this.#droppedBytes,
+      droppedBytes: this.#droppedBytes + (this.#gate?.droppedBytes ?? 0),
     });
   }
 
   #tick(): void {
     if (performance.now() - this.#lastBeatAt > leaveAfterMs) return this.#lost(`no heartbeat for ${leaveAfterMs} ms`);
     this.#listener?.tick();
+    this.#gate?.tick();
     this.#ticks += 1;
     const second = this.#ticks % (1_000 / tickMs) === 0;
     const heartbeatDue = this.#ticks % (heartbeatMs / tickMs) === 0;
@@ -158,9 +163,9 @@ class SessionWorker {
   #finish(): void {
     this.#finished = true;
     clearInterval(this.#timer);
-    this.#toGate({ type: 'open', on: false });
     this.#toRing({ type: 'reset' });
     this.#listener?.stop();
+    this.#gate?.close();
     this.#socket?.close();
   }
 
@@ -176,10 +181,6 @@ class SessionWorker {
 
   #toRing(message: ToRing): void {
     this.#ring?.postMessage(message, []);
-  }
-
-  #toGate(message: ToGate): void {
-    this.#gate?.postMessage(message, []);
   }
 }
 

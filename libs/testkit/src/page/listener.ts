@@ -7,7 +7,7 @@ import { decodeFrameClock, CLOCK_STRIP, type LumaSampler } from '../frame-clock.
  */
 
 declare class MediaStreamTrackProcessor<T> {
-  constructor(options: { track: MediaStreamTrack });
+  constructor(options: { track: MediaStreamTrack; maxBufferSize?: number });
   readonly readable: ReadableStream<T>;
 }
 
@@ -88,7 +88,8 @@ class Listener {
     element.srcObject = new MediaStream([track]);
     this.#elements.push(element);
     await element.play();
-    const reader = new MediaStreamTrackProcessor<AudioData>({ track }).readable.getReader();
+    // Two seconds: while this thread is busy with pictures nothing of the sound may be lost, or the listener would blame the product.
+    const reader = new MediaStreamTrackProcessor<AudioData>({ track, maxBufferSize: 200 }).readable.getReader();
     for (let next = await reader.read(); !next.done; next = await reader.read()) this.#hear(next.value);
   }
 

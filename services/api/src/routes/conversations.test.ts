@@ -81,6 +81,15 @@ describe('start', () => {
       fields: { 'output.room.url': 'its host is not in USER_ROOM_HOSTS' },
     },
     {
+      when: 'the room is elsewhere and other fields are wrong too',
+      send: { ...body, replicaId: '', output: { room: { url: 'https://evil.example/x', tokn: 'x' } } },
+      fields: {
+        replicaId: 'must be at least 1 characters long',
+        'output.room.tokn': 'is not known here; remove it',
+        'output.room.url': 'its host is not in USER_ROOM_HOSTS',
+      },
+    },
+    {
       when: 'the room is not https',
       send: { ...body, output: { room: { url: 'http://acme.daily.co/x' } } },
       fields: { 'output.room.url': 'must be https' },

@@ -1,8 +1,20 @@
-import { ConversationView, StartRequest, viewOf } from '@tavus-fleet/contracts';
+import { ConversationView, roomUrlProblem, StartRequest, viewOf } from '@tavus-fleet/contracts';
+import { z } from 'zod';
 import type { App, AppDeps } from '../app.ts';
 import { ownRecord } from '../auth.ts';
 import { ConversationList, ConversationParams, ListQuery, NoQuery, StartHeaders, problems } from '../schemas.ts';
+import type { FieldProblem } from '../issue-text.ts';
 import { startConversation } from '../start-conversation.ts';
+import { validatorWith } from '../validation.ts';
+
+/** As much of a start request as names a room; whatever else is wrong with it. */
+const WithRoom = z.object({ output: z.object({ room: z.object({ url: z.string() }) }) });
+
+function roomProblems(body: unknown, allowed: readonly string[]): FieldProblem[] {
+  const { data } = WithRoom.safeParse(body);
+  const message = data && roomUrlProblem(data.output.room.url, allowed);
+  return message ? [{ field: 'output.room.url', message }] : [];
+}
 
 /** Start, get, list. */
 export function conversationRoutes(app: App, deps: AppDeps): void {
@@ -27,6 +39,7 @@ export function conversationRoutes(app: App, deps: AppDeps): void {
         body: StartRequest,
         response: { 202: ConversationView, ...problems(409, 413, 415) },
       },
+      validatorCompiler: validatorWith((body) => roomProblems(body, deps.userRoomHosts)),
     },
     async (request, reply) => {
       const view = await startConversation(start, {

@@ -12,7 +12,7 @@ const SCRIPTS = {
   '/daily/call-machine-object-bundle.js': { entry: page('call-machine/index.ts'), format: 'iife' },
   '/replica/main.js': { entry: page('replica/main.ts'), format: 'iife' },
   '/replica/worker.js': { entry: page('replica/worker.ts'), format: 'esm' },
-  '/replica/voice-worklet.js': { entry: page('replica/voice-worklet.ts'), format: 'esm' },
+  '/replica/voice-worker.js': { entry: page('replica/voice-worker.ts'), format: 'esm' },
   '/watch/assets/watch.js': { entry: page('watch/watch.ts'), format: 'iife' },
 } as const;
 

@@ -62,6 +62,7 @@ export class SessionOutput implements FrameSink {
         });
       case 'bot-started-speaking':
       case 'bot-stopped-speaking':
+        if (frame.source === 'transport') return; // the fleet has no transport that feeds its words back
         return this.#write({ type: frame.type, data: { source: frame.source } });
       case 'interrupted':
         this.counters.interruptions += 1;
@@ -93,6 +94,10 @@ export class SessionOutput implements FrameSink {
         return this.dropped(frame.count, frame.ms, frame.why);
       case 'error':
         return this.error(frame.code, frame.message, frame.fatal);
+      case 'speech-output-audio':
+      case 'output-transport-ready':
+      case 'other':
+        return; // a session asks for no sound and sends no such frames, so none comes back
       default:
         return frame satisfies never;
     }

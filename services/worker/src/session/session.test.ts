@@ -66,6 +66,26 @@ describe('a live session', () => {
     expect(w.stillOpen()).toEqual([]);
   });
 
+  test('users in the Tavus room itself: the replica is not one of them, and its voice is not taken', async () => {
+    const w = new SessionWorld({ output: { direct: true }, limits: { emptyRoomSeconds: 5 } });
+    await w.live();
+    expect(w.room.calls).toContainEqual({
+      method: 'watch',
+      participantId: 'replica',
+      options: { video: true, audio: false },
+    });
+    w.room.emit({ type: 'participant-joined', room: 'tavus', participant: user });
+    await w.clock.pass(10_000);
+    w.room.emit({ type: 'media', report: { ...media, framesDecoded: 240 } });
+    expect(w.ending).toBeUndefined();
+    w.room.emit({ type: 'participant-left', room: 'tavus', participant: user });
+    await w.clock.pass(6_000);
+    expect(w.ending).toMatchObject({ reason: 'room-empty' });
+    expect(w.events.map(({ type }) => type)).toEqual(
+      expect.arrayContaining(['participant-joined', 'participant-left']),
+    );
+  });
+
   test.each<{ when: string; act: Act }>([
     { when: 'its lease is lost', act: (w) => w.session.lost() },
     { when: 'a higher epoch joins', act: (w) => w.room.emit({ type: 'evicted', epoch: 2 }) },

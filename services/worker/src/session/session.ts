@@ -255,6 +255,9 @@ export class Session {
     this.#live = true;
     this.#deps.meters.started((this.#output.metrics.startMs ?? 0) / 1_000);
     this.#checks?.live();
+    const service = this.#service;
+    if (service && this.#deps.record.spec.output.direct)
+      this.#checks?.inDirectRoom(service.others, (id) => service.isReplica(id));
     this.#started.set('live');
     this.#framesIn.pump();
   }
@@ -296,6 +299,7 @@ export class Session {
       mode: audioMode(spec),
       settings: record.settings,
       audioOnly: spec.tavus.audioOnly ?? false,
+      direct: spec.output.direct ?? false,
     });
   }
 

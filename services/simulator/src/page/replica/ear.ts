@@ -1,5 +1,11 @@
 import type { DailyCall, DailyParticipant } from '../daily.ts';
 import type { ReplicaOptions } from '../../replica-options.ts';
+import type { ToVoiceWorker } from './messages.ts';
+
+// Chromium's; not in TypeScript's DOM library.
+declare const MediaStreamTrackProcessor: new (init: { track: MediaStreamTrack; maxBufferSize: number }) => {
+  readonly readable: ReadableStream<AudioData>;
+};
 
 /** The name a bot must have for its track to be heard (observed with Pipecat's use of Tavus). */
 const BOT_NAME = 'Pipecat';
@@ -8,7 +14,7 @@ const TRACK = 'stream';
 type Source = {
   readonly track: MediaStreamTrack;
   readonly player: HTMLAudioElement;
-  readonly node: MediaStreamAudioSourceNode;
+  readonly id: string;
 };
 
 /**
@@ -17,17 +23,15 @@ type Source = {
  */
 export class Ear {
   readonly #call: DailyCall;
-  readonly #context: AudioContext;
-  readonly #target: AudioNode;
+  readonly #voice: Worker;
   readonly #policy: ReplicaOptions['streamPolicy'];
   /** In the order in which the tracks appeared. */
   readonly #sources = new Map<string, Source | null>();
-  #connected = new Set<Source>();
+  #opened = 0;
 
-  constructor(call: DailyCall, context: AudioContext, target: AudioNode, policy: ReplicaOptions['streamPolicy']) {
+  constructor(call: DailyCall, voice: Worker, policy: ReplicaOptions['streamPolicy']) {
     this.#call = call;
-    this.#context = context;
-    this.#target = target;
+    this.#voice = voice;
     this.#policy = policy;
   }
 
@@ -65,29 +69,30 @@ export class Ear {
   }
 
   #open(track: MediaStreamTrack): Source {
-    const stream = new MediaStream([track]);
     const player = new Audio();
     // A remote track delivers nothing to anybody until an element plays it; muted is enough (observed with Chromium).
     player.muted = true;
-    player.srcObject = stream;
+    player.srcObject = new MediaStream([track]);
     void player.play();
-    return { track, player, node: this.#context.createMediaStreamSource(stream) };
+    this.#opened += 1;
+    const id = String(this.#opened);
+    const { readable } = new MediaStreamTrackProcessor({ track, maxBufferSize: 50 });
+    this.#tell({ type: 'hear', id, readable }, [readable]);
+    return { track, player, id };
   }
 
   #close(source: Source | null | undefined): void {
-    if (!source) return;
-    source.node.disconnect();
-    source.player.srcObject = null;
-    this.#connected.delete(source);
+    if (source) source.player.srcObject = null;
   }
 
   #connect(): void {
     const all = [...this.#sources.values()];
     const chosen = this.#policy === 'mix' ? all : this.#policy === 'first' ? all.slice(0, 1) : all.slice(-1);
-    const wanted = new Set(chosen.filter((source) => source !== null));
-    for (const source of this.#connected) if (!wanted.has(source)) source.node.disconnect();
-    for (const source of wanted) if (!this.#connected.has(source)) source.node.connect(this.#target);
-    this.#connected = wanted;
+    this.#tell({ type: 'connect', ids: chosen.flatMap((source) => source?.id ?? []) });
+  }
+
+  #tell(message: ToVoiceWorker, transfer: Transferable[] = []): void {
+    this.#voice.postMessage(message, transfer);
   }
 }
 

@@ -3,33 +3,22 @@ import { createCallObject, type DailyCall } from '../daily.ts';
 import type { ReplicaPageOptions } from '../../replica/page-options.ts';
 import type { VoiceOptions } from '../../replica/voice/voice.ts';
 import { Ear } from './ear.ts';
-import type { FromWorker, ToWorker } from './messages.ts';
+import type { FromWorker, ToVoiceWorker, ToWorker } from './messages.ts';
 import { RATE } from './rate.ts';
 
 // Chromium's; not in TypeScript's DOM library.
-declare const MediaStreamTrackGenerator: new (init: {
-  kind: 'video';
-}) => MediaStreamTrack & { readonly writable: WritableStream<VideoFrame> };
+declare const MediaStreamTrackGenerator: new <T>(init: {
+  kind: 'audio' | 'video';
+}) => MediaStreamTrack & { readonly writable: WritableStream<T> };
 
 let running: { call: DailyCall; worker: Worker } | null = null;
 
 async function start(options: ReplicaPageOptions): Promise<void> {
   if (running) throw new Error('started already');
-  // No sound device: the graph's clock is Chromium's own.
-  const context = new AudioContext({ sampleRate: RATE, sinkId: { type: 'none' } } as AudioContextOptions);
-  await context.audioWorklet.addModule('/replica/voice-worklet.js');
   const { delayMs, hearing } = options;
-  const voice = new AudioWorkletNode(context, 'voice', {
-    channelCount: 1,
-    channelCountMode: 'explicit',
-    outputChannelCount: [1],
-    processorOptions: { rate: RATE, delayMs, hearing } satisfies VoiceOptions,
-  });
-  const speech = new MediaStreamAudioDestinationNode(context, { channelCount: 1, channelCountMode: 'explicit' });
-  voice.connect(speech);
-  const [audioTrack] = speech.stream.getAudioTracks();
-  if (!audioTrack) throw new Error('no audio track');
-  const generator = options.audioOnly ? null : new MediaStreamTrackGenerator({ kind: 'video' });
+  const microphone = new MediaStreamTrackGenerator<AudioData>({ kind: 'audio' });
+  const voice = new Worker('/replica/voice-worker.js', { type: 'module' });
+  const generator = options.audioOnly ? null : new MediaStreamTrackGenerator<VideoFrame>({ kind: 'video' });
 
   const worker = new Worker('/replica/worker.js', { type: 'module' });
   const dailyConfig = {
@@ -49,7 +38,14 @@ async function start(options: ReplicaPageOptions): Promise<void> {
   call.on('app-message', ({ data }) => tell(worker, { type: 'app-message', data }));
 
   const wires = new MessageChannel();
-  voice.port.postMessage(wires.port1, [wires.port1]);
+  const voiceOptions = { rate: RATE, delayMs, hearing } satisfies VoiceOptions;
+  const voiceStart: ToVoiceWorker = {
+    type: 'start',
+    options: voiceOptions,
+    port: wires.port1,
+    microphone: microphone.writable,
+  };
+  voice.postMessage(voiceStart, [wires.port1, microphone.writable]);
   const video = generator?.writable ?? null;
   const socketUrl = `${location.origin.replace(/^http/, 'ws')}/replica/ws`;
   const first: ToWorker = { type: 'start', options, voice: wires.port2, video, socketUrl };
@@ -59,9 +55,9 @@ async function start(options: ReplicaPageOptions): Promise<void> {
     url: options.url,
     userName: options.userName,
     videoSource: generator ?? false,
-    audioSource: audioTrack,
+    audioSource: microphone,
   });
-  if (hearing === 'stream') new Ear(call, context, voice, options.streamPolicy).listen();
+  if (hearing === 'stream') new Ear(call, voice, options.streamPolicy).listen();
 }
 
 async function stop(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { ReplicaPageOptions } from '../../replica/page-options.ts';
-import type { VoiceReport } from '../../replica/voice/voice.ts';
+import type { VoiceOptions, VoiceReport } from '../../replica/voice/voice.ts';
 
 /** Window → worker. */
 export type ToWorker =
@@ -15,7 +15,18 @@ export type ToWorker =
 /** Worker → window. */
 export type FromWorker = { readonly type: 'send'; readonly data: unknown } | { readonly type: 'stopped' };
 
-/** Worker → audio thread. */
+/** Window → voice worker. */
+export type ToVoiceWorker =
+  | {
+      readonly type: 'start';
+      readonly options: VoiceOptions;
+      readonly port: MessagePort;
+      readonly microphone: WritableStream<AudioData>;
+    }
+  | { readonly type: 'hear'; readonly id: string; readonly readable: ReadableStream<AudioData> }
+  /** Which of them are heard, the leading one first. */
+  | { readonly type: 'connect'; readonly ids: readonly string[] };
+/** Worker → voice worker. */
 export type ToVoice =
   | {
       readonly type: 'echo';
@@ -25,5 +36,5 @@ export type ToVoice =
     }
   | { readonly type: 'interrupt' }
   | { readonly type: 'mute'; readonly on: boolean };
-/** Audio thread → worker. */
+/** Voice worker → worker. */
 export type FromVoice = VoiceReport;

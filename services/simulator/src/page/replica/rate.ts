@@ -1,2 +1,2 @@
-/** The replica's one sample rate: that of its audio graph and of the recording. */
+/** The replica's one sample rate: that of its voice and of the recording. */
 export const RATE = 24_000;

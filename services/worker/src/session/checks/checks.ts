@@ -1,6 +1,6 @@
 import type { Limits } from '@tavus-fleet/contracts';
 import type { Clock } from '@tavus-fleet/lifecycle';
-import type { Participant, Room } from '@tavus-fleet/rooms';
+import type { Participant, Room, RoomName } from '@tavus-fleet/rooms';
 import type { Ending } from '../ending.ts';
 import { Countdown, type Check } from './check.ts';
 import { EmptyRoomCheck } from './empty-room.ts';
@@ -28,8 +28,21 @@ export class Checks implements Check {
 
   /** From now on the user room counts: it is empty until somebody who is no bot is in it. */
   inUserRoom(present: readonly Participant[]): void {
+    this.#watchRoom('user', present, isUser);
+  }
+
+  /** Users are in the Tavus room itself: from now on that one counts. `isReplica` is asked as people come. */
+  inDirectRoom(present: readonly Participant[], isReplica: (participantId: string) => boolean): void {
+    this.#watchRoom('tavus', present, (participant) => isUser(participant) && !isReplica(participant.id));
+  }
+
+  #watchRoom(
+    which: RoomName,
+    present: readonly Participant[],
+    counts: (participant: { id: string; userData?: unknown }) => boolean,
+  ): void {
     const { clock, limits, room, trip } = this.#options;
-    const check = new EmptyRoomCheck(clock, limits.emptyRoomSeconds, 'user', isUser, (reason) =>
+    const check = new EmptyRoomCheck(clock, limits.emptyRoomSeconds, which, counts, (reason) =>
       trip({ how: 'cancel', reason }),
     );
     const unsubscribe = room.on((event) => check.handle(event));

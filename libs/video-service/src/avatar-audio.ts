@@ -1,0 +1,26 @@
+import type { FrameSink } from './frames.ts';
+import { OUT_RATE } from './speech-out.ts';
+
+/**
+ * The avatar's sound on its way to whoever takes frames: dropped until the transport behind us says that it is ready, as
+ * Pipecat does, and handed on from then to the end. The word is taken at once and no interruption can lose it (Pipecat's
+ * gate could stay shut for ever: D12).
+ */
+export class AvatarAudio {
+  readonly #sink: FrameSink;
+  #ready = false;
+
+  constructor(sink: FrameSink) {
+    this.#sink = sink;
+  }
+
+  transportReady(): void {
+    this.#ready = true;
+  }
+
+  /** 20 ms of received sound, s16le mono 24 kHz. */
+  heard(pcm: Uint8Array): void {
+    if (!this.#ready) return;
+    this.#sink.push({ type: 'speech-output-audio', audio: pcm, rate: OUT_RATE, channels: 1 }, 'downstream');
+  }
+}
