@@ -2,7 +2,7 @@
 // the same seconds is measured beside them: the fleet may lose no more.
 import { Stack, type Listener, type Listeners } from '@tavus-fleet/testkit';
 import { chirpWalk } from '@tavus-fleet/testkit/signals';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Caller, type Conversation } from './fixtures/caller.ts';
 import { between, boundsMs, face, figures, judge } from './fixtures/judge.ts';
 import { PlainLoop } from './fixtures/loop.ts';
@@ -21,7 +21,8 @@ let users: Listeners;
 let loop: PlainLoop;
 let producer: Producer;
 
-beforeAll(async () => {
+// Of each try its own: a second one must not meet the first one's users and bills.
+beforeEach(async () => {
   stack = await Stack.start(
     { env: { ...process.env, WORKER_MAX_SESSIONS: String(COUNT) } },
     AbortSignal.timeout(60_000),
@@ -33,7 +34,7 @@ beforeAll(async () => {
   producer = new Producer(stack.redisUrl);
 });
 
-afterAll(async () => {
+afterEach(async () => {
   producer?.close();
   await loop?.[Symbol.asyncDispose]();
   await users?.[Symbol.asyncDispose]();
@@ -73,7 +74,7 @@ it(
     const loopSent = chirpWalk({ rate: RATE, ms: SPEECH_MS, seed: 499 });
     await loop.play(loopSent, AbortSignal.timeout(15_000));
     const fromMs = Date.now();
-    await Promise.all(parties.map(({ conversation, sent }) => producer.say(conversation.id, sent, 'live')));
+    const said = await Promise.all(parties.map(({ conversation, sent }) => producer.say(conversation.id, sent, 'live')));
     // A stop plays what was accepted, in the user room too: so what is kept afterwards is all there ever was.
     await Promise.all(parties.map(({ conversation }) => conversation.post('stop')));
     expect(await Promise.all(parties.map(({ conversation }) => conversation.untilEnded()))).toEqual(
@@ -90,6 +91,7 @@ it(
     const faces = kept.slice(0, WATCHED).map((one) => one.face);
     figures('five', {
       liveMs,
+      lateMs: Math.max(...said.map(({ lateMs }) => lateMs)),
       plain,
       heard,
       faces,

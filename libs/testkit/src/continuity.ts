@@ -27,7 +27,10 @@ export type ContinuityOptions = {
   readonly found?: number;
   /** How far a block may lie from where the last one says, ms: the drift of two clocks, a jitter buffer that stretches. */
   readonly driftMs?: number;
-  /** A block that is not near is looked for this far around, ms; default: everywhere, which costs with the length of the reference. */
+  /**
+   * A block that is not near is looked for this far around, ms; default: everywhere, which costs with the length of the reference.
+   * Around where time leads and around where the sound itself leads, so a pause of any length (its source stood still) loses nothing.
+   */
   readonly reachMs?: number;
   /** Splices up to this are no gap and no duplicate, ms. */
   readonly toleranceMs?: number;
@@ -46,6 +49,7 @@ export function continuity(reference: Int16Array, heard: Int16Array, options: Co
   const ms = (samples: number): number => (samples * 1000) / rate;
   const trail: Found[] = [];
   const correlations: number[] = [];
+  let sounded = 0; // blocks that are not silent, since the last one found
   for (let heardAt = 0; heardAt + block <= heard.length; heardAt += block) {
     const sound = heard.subarray(heardAt, heardAt + block);
     if (isSilent(sound)) continue;
@@ -55,13 +59,18 @@ export function continuity(reference: Int16Array, heard: Int16Array, options: Co
       : { referenceAt: 0, correlation: 0 };
     if (best.correlation < found) {
       const reach = last ? (reachMs * rate) / 1000 : Infinity;
-      const from = Math.max(0, Math.min(reference.length, best.referenceAt - reach));
-      const anywhere = correlate(sound, reference.subarray(from, best.referenceAt + block + reach), block);
+      const bySound = last ? last.referenceAt + (sounded + 1) * block : 0;
+      const from = clamp(Math.min(best.referenceAt, bySound) - reach, reference.length);
+      const to = Math.max(best.referenceAt, bySound) + block + reach;
+      const anywhere = correlate(sound, reference.subarray(from, to), block);
       if (anywhere.correlation > best.correlation)
         best = { referenceAt: from + anywhere.lagSamples, correlation: anywhere.correlation };
     }
     correlations.push(best.correlation);
-    if (best.correlation >= found) trail.push({ heardAt, referenceAt: best.referenceAt });
+    sounded += 1;
+    if (best.correlation < found) continue;
+    trail.push({ heardAt, referenceAt: best.referenceAt });
+    sounded = 0;
   }
   const { gaps, duplicates } = splices(trail, reference, block, (toleranceMs * rate) / 1000);
   const inMs = (splice: { at: number; samples: number }): Splice => ({ atMs: ms(splice.at), ms: ms(splice.samples) });
@@ -136,6 +145,8 @@ function longestMissing(trail: readonly Found[], length: number, block: number):
   }
   return longest;
 }
+
+const clamp = (value: number, most: number): number => Math.max(0, Math.min(most, value));
 
 // Codec noise and the faint ringing after a sound: below −50 dB of full scale.
 function isSilent(samples: Int16Array): boolean {

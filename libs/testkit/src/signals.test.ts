@@ -97,6 +97,13 @@ describe('continuity', () => {
     expect(gaps.map((gap) => Math.round(gap.ms))).toEqual([240, 1960]); // what follows the far splice is out of reach
   });
 
+  it('loses no track of it over a pause longer than its reach: the source stood still', () => {
+    const heard = join(original.subarray(0, at(2013)), silence(2_000), original.subarray(at(2013)));
+    const seen = continuity(original, heard, { rate: RATE, reachMs: 500 });
+    expect(seen).toMatchObject({ gaps: [], duplicates: [] });
+    expect(seen.poorShare).toBeLessThan(0.06);
+  });
+
   it('finds what is doubled', () => {
     const { duplicates, gaps } = look(join(original.subarray(0, at(2000)), original.subarray(at(1700))));
     expect(duplicates.map((one) => Math.round(one.ms))).toEqual([300]);
