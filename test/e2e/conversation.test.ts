@@ -90,7 +90,7 @@ describe('a conversation', () => {
       firstSoundMs: (inUserRoom.lagMs ?? 0) - replicaDelayMs,
       speaking,
       resting,
-      ttfb: conversation.of('metrics').map(({ data }) => data['ttfbMs']),
+      ttfb: conversation.ttfb,
     });
     expectWhole(inUserRoom);
     expectWhole(atReplica);
@@ -100,7 +100,7 @@ describe('a conversation', () => {
     expect(conversation.of('bot-started-speaking')).toHaveLength(1);
     expect(conversation.of('bot-stopped-speaking')).toHaveLength(1);
     expect(conversation.of('tts-started')).toHaveLength(1);
-    expect(conversation.of('metrics').map(({ data }) => data['ttfbMs'])).toEqual([expect.any(Number)]);
+    expect(conversation.ttfb).toEqual([expect.any(Number)]);
     expect(metrics['startMs']).toBeGreaterThan(0);
     await conversation.post('stop');
     expect(await conversation.untilEnded()).toBe('stopped');
@@ -120,7 +120,7 @@ describe('a conversation', () => {
     await fell(conversation, second.lastAtMs + 1_500);
     const secondToMs = Date.now();
 
-    const last = walk(3_000, 23);
+    const last = walk(5_000, 23);
     const third = await producer.say(conversation.id, last, 'burst');
     await conversation.post('stop');
     expect(await conversation.untilEnded()).toBe('stopped');
@@ -177,6 +177,24 @@ describe('a conversation', () => {
     await user.leave(AbortSignal.timeout(5_000));
   });
 
+  it('lets a source of 16 kHz in stereo be heard clean', async () => {
+    const { conversation, user } = await meet();
+    const mono = chirpWalk({ rate: 16_000, ms: 4_000, seed: 51 });
+    const stereo = Int16Array.from({ length: 2 * mono.length }, (_, at) => mono[at >> 1] ?? 0);
+    const said = await producer.say(conversation.id, stereo, 'live', { rate: 16_000, channels: 2 });
+    await fell(conversation, said.lastAtMs);
+    const report = await user.report(AbortSignal.timeout(10_000));
+    const sent = walk(4_000, 51); // the same sound at the rate that is heard
+    const inUserRoom = judge(sent, between(report, said.firstAtMs, Date.now()));
+    const atReplica = judge(sent, await sim.heard((await conversation.view()).tavusConversationId ?? ''));
+    figures('16 kHz stereo', { inUserRoom, atReplica });
+    expectWhole(inUserRoom);
+    expectWhole(atReplica);
+    await conversation.post('cancel');
+    expect(await conversation.untilEnded()).toBe('canceled');
+    await user.leave(AbortSignal.timeout(5_000));
+  });
+
   it('speaks by echo messages with the persona that expects them', async () => {
     const { conversation, user } = await meet({ personaId: 'pipecat0' });
     const sent = walk(3_000, 41);
@@ -184,7 +202,7 @@ describe('a conversation', () => {
     await fell(conversation, lastAtMs);
     const report = await user.report(AbortSignal.timeout(10_000));
     const heard = judge(sent, between(report, firstAtMs, Date.now()));
-    figures('echo', { heard, ttfb: conversation.of('metrics').map(({ data }) => data['ttfbMs']) });
+    figures('echo', { heard, ttfb: conversation.ttfb });
     expectWhole(heard);
     await conversation.post('stop');
     expect(await conversation.untilEnded()).toBe('stopped');

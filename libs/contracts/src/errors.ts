@@ -71,6 +71,8 @@ export const errorCodes = {
   'user-room-refused': { status: 502, category: 'invalid-request', blame: 'caller', retry: false, scope: 'session' },
   'replica-absent': { status: 504, category: 'server', blame: 'provider', retry: true, scope: 'session' },
   'replica-lost': { status: 502, category: 'server', blame: 'provider', retry: true, scope: 'session' },
+  'replica-frozen': { status: 502, category: 'server', blame: 'provider', retry: true, scope: 'session' },
+  'replica-mute': { status: 502, category: 'server', blame: 'provider', retry: true, scope: 'session' },
   'message-refused': { status: 502, category: 'application', blame: 'provider', retry: true, scope: 'session' },
   'malformed-frame': { status: 400, category: 'invalid-request', blame: 'caller', retry: false, scope: 'request' },
   'page-crashed': { status: 500, category: 'application', blame: 'us', retry: true, scope: 'session' },

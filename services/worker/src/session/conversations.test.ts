@@ -43,11 +43,13 @@ function setup(options: {
     closed: async (name) => void calls.push(`closed ${name}`),
   };
   const waiting: string[] = [];
+  const failed: string[] = [];
   const conversations = new LedgeredConversations(tavus, ledger, clock, {
     waiting: (why) => waiting.push(why),
+    failed: ({ code }) => failed.push(code),
     unbooked: () => calls.push('unbooked'),
   });
-  return { conversations, calls, clock, waiting };
+  return { conversations, calls, clock, waiting, failed };
 }
 
 const never = new AbortController().signal;
@@ -73,7 +75,7 @@ test('capacity at Tavus is waited for without using up tries; nothing is created
   const creating = conversations.create(never);
   await clock.pass(10_000);
   expect((await creating).conversationId).toBe('c1');
-  expect(waiting).toContain('tavus-full');
+  expect(waiting).toEqual(['tavus-full']);
   expect(calls.filter((call) => call.startsWith('closed'))).toHaveLength(4);
 });
 
@@ -100,7 +102,7 @@ test.each([
 ] as const)(
   '$code is tried $tries times, each with a name of its own, and leaves no open row',
   async ({ code, tries }) => {
-    const { conversations, calls, clock } = setup({
+    const { conversations, calls, clock, failed } = setup({
       answers: Array.from({ length: 9 }, () => new FleetError(code, 'refused')),
     });
     const outcome = expect(conversations.create(never)).rejects.toMatchObject({ code });
@@ -110,6 +112,7 @@ test.each([
       Array.from({ length: tries }, (_, at) => `create n${at + 1}`),
     );
     expect(calls.filter((call) => call.startsWith('closed'))).toHaveLength(tries);
+    expect(failed).toEqual(Array.from({ length: tries - 1 }, () => code)); // the last one is the conversation's end
   },
 );
 

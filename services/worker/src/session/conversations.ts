@@ -45,18 +45,30 @@ export class LedgeredConversations implements ConversationApi {
   readonly #clock: Clock;
   readonly #onWaiting: (why: 'fleet-full' | 'tavus-full') => void;
   readonly #onUnbooked: (error: unknown) => void;
+  readonly #onFailed: (error: FleetError) => void;
   readonly #names = new Map<string, string>();
 
   constructor(
     tavus: SessionTavus,
     ledger: SessionLedger,
     clock: Clock,
-    tell: { waiting: (why: 'fleet-full' | 'tavus-full') => void; unbooked: (error: unknown) => void },
+    tell: {
+      /** Once per reason: waiting for a slot is asked again all the time. */
+      waiting: (why: 'fleet-full' | 'tavus-full') => void;
+      /** A create failed and is tried again. */
+      failed: (error: FleetError) => void;
+      unbooked: (error: unknown) => void;
+    },
   ) {
     this.#tavus = tavus;
     this.#ledger = ledger;
     this.#clock = clock;
-    this.#onWaiting = tell.waiting;
+    const waitsFor = new Set<string>();
+    this.#onWaiting = (why) => {
+      if (!waitsFor.has(why)) tell.waiting(why);
+      waitsFor.add(why);
+    };
+    this.#onFailed = tell.failed;
     this.#onUnbooked = tell.unbooked;
   }
 
@@ -89,6 +101,7 @@ export class LedgeredConversations implements ConversationApi {
         }
         failures += 1;
         if (!error.retry || failures >= MAX_FAILURES) throw error;
+        this.#onFailed(error);
         await sleep(this.#clock, error.retryAfterMs ?? 250 * 2 ** failures, signal);
       }
     }
@@ -120,13 +133,13 @@ export class LedgeredConversations implements ConversationApi {
 
   /** Waits for a provider slot. Waiting is not failing: it burns no attempt and ends with the signal only. */
   async #slot(attempt: number, signal: AbortSignal): Promise<string> {
-    for (let told = false; ; told = true) {
+    for (;;) {
       signal.throwIfAborted();
       const { outcome, name } = await retry(UNTIL_REDIS, { signal, clock: this.#clock }, () =>
         this.#ledger.intend(attempt),
       );
       if (outcome === 'ok') return name;
-      if (!told) this.#onWaiting('fleet-full');
+      this.#onWaiting('fleet-full');
       await sleep(this.#clock, FULL_MS, signal);
     }
   }

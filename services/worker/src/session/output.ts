@@ -33,6 +33,7 @@ export class SessionOutput implements FrameSink {
   };
   readonly metrics: RecordMetrics = {};
   #position: Position | undefined;
+  #frameAgeMs: number | undefined;
 
   constructor(write: (event: OutboundEvent) => void, meters: SessionMeters, onPlayed: () => void) {
     this.#write = write;
@@ -72,7 +73,7 @@ export class SessionOutput implements FrameSink {
           this.metrics.lastTtfbMs = frame.data.ttfbMs;
           this.#meters.ttfb(frame.data.ttfbMs / 1000);
         }
-        return this.#write({ type: 'metrics', data: frame.data });
+        return this.#write({ type: 'metrics', data: { ...frame.data, ...this.#measured() } });
       case 'settings-updated':
         return this.#write({ type: 'settings-updated', data: { changed: frame.changed } });
       case 'replica-joined':
@@ -103,6 +104,26 @@ export class SessionOutput implements FrameSink {
     }
   }
 
+  /** Of the frame that was read last: how long ago it was added to the stream, ms. */
+  aged(ms: number): void {
+    this.#frameAgeMs = ms;
+  }
+
+  /** Live: the first metrics, before any utterance has some. */
+  started(): void {
+    const { startMs } = this.metrics;
+    if (startMs !== undefined) this.#write({ type: 'metrics', data: { startMs } });
+  }
+
+  /** What is known beside what the service measures of an utterance. */
+  #measured(): { frameAgeMs?: number; videoFps?: number } {
+    const { videoFps } = this.metrics;
+    return {
+      ...(this.#frameAgeMs === undefined ? {} : { frameAgeMs: this.#frameAgeMs }),
+      ...(videoFps === undefined ? {} : { videoFps }),
+    };
+  }
+
   played(position: Position, samples: number): void {
     this.#position = position;
     this.counters.playedMs = (samples * 1000) / 24_000;
@@ -131,6 +152,12 @@ export class SessionOutput implements FrameSink {
   /** Who is in the rooms, and what is measured of the replica's media. */
   roomEvent(event: RoomEvent): void {
     if (event.type === 'media') this.metrics.videoFps = event.report.fps;
+    if (event.type === 'network' && !event.connected)
+      this.error(
+        'room-lost',
+        `The connection to the ${event.room} room is interrupted; it is being taken up again.`,
+        false,
+      );
     if ((event.type !== 'participant-joined' && event.type !== 'participant-left') || event.participant.local) return;
     const { id, userName } = event.participant;
     const reason = event.type === 'participant-left' && event.reason !== undefined ? { reason: event.reason } : {};

@@ -5,7 +5,8 @@ import { describe, expect, test } from 'vitest';
 import { Checkpoints } from './checkpoints.ts';
 import { EmptyRoomCheck } from './checks/empty-room.ts';
 import { IdleCheck } from './checks/idle.ts';
-import { ReplicaFrozenCheck } from './checks/replica-frozen.ts';
+import { ReplicaMuteCheck } from './checks/replica-mute.ts';
+import { ReplicaStillCheck } from './checks/replica-still.ts';
 import { Endings } from './endings.ts';
 import { endingOf } from './ending.ts';
 import { EventWriter } from './event-writer.ts';
@@ -163,31 +164,80 @@ describe('checks', () => {
     expect(clock.pending).toBe(0);
   });
 
-  test.each([true, false])('a replica that sends nothing is lost after 20 s (audio only: %s)', async (audioOnly) => {
+  test.each([true, false])(
+    'a replica that sends nothing is told after 5 s and lost after 20 s (audio only: %s)',
+    async (audioOnly) => {
+      const clock = new FakeClock();
+      let tripped = 0;
+      const told: string[] = [];
+      const check = new ReplicaStillCheck(
+        clock,
+        audioOnly,
+        (code) => told.push(code),
+        () => (tripped += 1),
+      );
+      const report = (n: number) => ({
+        framesDecoded: audioOnly ? 1 : n,
+        audioSamples: audioOnly ? n : 1,
+        fps: 0,
+        width: 0,
+        height: 0,
+        concealedSamples: 0,
+        audioPeak: 0,
+      });
+      for (let n = 1; n <= 60; n += 1) {
+        await clock.pass(1_000);
+        check.handle({ type: 'media', report: report(n) });
+      }
+      expect(told).toEqual([]);
+      for (let n = 0; n < 19; n += 1) {
+        await clock.pass(1_000);
+        expect(told).toEqual(n < 4 ? [] : ['replica-frozen']);
+        check.handle({ type: 'media', report: report(60) });
+      }
+      expect(tripped).toBe(0);
+      await clock.pass(1_000);
+      expect(tripped).toBe(1);
+      check.close();
+      expect(clock.pending).toBe(0);
+    },
+  );
+
+  test('a replica of which nothing is heard while it is given speech is told after 5 s of it and lost after 20 s', async () => {
     const clock = new FakeClock();
+    let playedMs = 0;
     let tripped = 0;
-    const check = new ReplicaFrozenCheck(clock, audioOnly, () => (tripped += 1));
-    const report = (n: number) => ({
-      framesDecoded: audioOnly ? 1 : n,
-      audioSamples: audioOnly ? n : 1,
-      fps: 0,
-      width: 0,
-      height: 0,
-      concealedSamples: 0,
-      audioPeak: 0,
-    });
-    for (let n = 1; n <= 60; n += 1) {
-      await clock.pass(1_000);
-      check.handle({ type: 'media', report: report(n) });
-    }
-    for (let n = 0; n < 19; n += 1) {
-      await clock.pass(1_000);
-      check.handle({ type: 'media', report: report(60) });
-    }
-    expect(tripped).toBe(0);
+    const told: string[] = [];
+    const check = new ReplicaMuteCheck(
+      clock,
+      () => playedMs,
+      (code) => told.push(code),
+      () => (tripped += 1),
+    );
+    const speech = async (seconds: number): Promise<void> => {
+      for (let n = 0; n < seconds; n += 1) {
+        playedMs += 1_000;
+        await clock.pass(1_000);
+      }
+    };
+    await clock.pass(60_000); // nobody speaks: nothing to be heard
+    playedMs += 30_000; // a burst counts for the second in which it was played
     await clock.pass(1_000);
+    await speech(3);
+    check.handle({ type: 'speech', speaking: true, at: 0 });
+    await speech(60);
+    check.handle({ type: 'speech', speaking: false, at: 0 });
+    await speech(4);
+    expect(told).toEqual([]);
+    await speech(1);
+    expect(told).toEqual(['replica-mute']);
+    await speech(14);
+    expect(tripped).toBe(0);
+    await speech(1);
+    expect(told).toEqual(['replica-mute']);
     expect(tripped).toBe(1);
     check.close();
+    expect(clock.pending).toBe(0);
   });
 });
 

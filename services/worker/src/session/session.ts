@@ -222,7 +222,11 @@ export class Session {
 
   #entries(entries: readonly Entry[]): void {
     // One of a batch is enough: what came together waited together.
-    if (this.#live && entries[0]) this.#deps.meters.frameAge(this.#ageMs(Number.parseInt(entries[0].id, 10)) / 1_000);
+    if (this.#live && entries[0]) {
+      const ageMs = this.#ageMs(Number.parseInt(entries[0].id, 10));
+      this.#deps.meters.frameAge(ageMs / 1_000);
+      this.#output.aged(ageMs);
+    }
     this.#framesIn.entries(entries);
     const last = entries.at(-1);
     if (last) this.#tail.saw(last.id);
@@ -254,6 +258,7 @@ export class Session {
   #becameLive(): void {
     this.#live = true;
     this.#deps.meters.started((this.#output.metrics.startMs ?? 0) / 1_000);
+    this.#output.started();
     this.#checks?.live();
     const service = this.#service;
     if (service && this.#deps.record.spec.output.direct)
@@ -275,20 +280,29 @@ export class Session {
     const { clock, record, tavus, ledger, log } = this.#deps;
     const { spec } = record;
     const limits = spec.limits;
-    const activity = (): { frames: number; bufferedMs: number } => ({
+    const activity = (): { frames: number; bufferedMs: number; playedMs: number } => ({
       frames: this.#framesIn.framesIn,
       bufferedMs: this.#service?.bufferedMs ?? 0,
+      playedMs: this.#output.counters.playedMs,
     });
     this.#checks = new Checks({
       clock,
       limits,
       room,
       activity,
+      listening: !(spec.output.direct ?? false),
+      tell: (code, message) => this.#output.error(code, message, false),
       trip: (ending) => void this.#endings.set(ending),
       audioOnly: spec.tavus.audioOnly ?? false,
     });
     const api = new LedgeredConversations(tavus, ledger, clock, {
-      waiting: (why) => log.info({ why }, 'waiting for a provider slot'),
+      waiting: (why) => {
+        log.info({ why }, 'waiting for a provider slot');
+        const full =
+          why === 'fleet-full' ? 'Every provider slot of the fleet is taken' : 'Tavus says that the plan is full';
+        this.#output.error('tavus-capacity', `${full}; the start waits.`, false);
+      },
+      failed: ({ code, message }) => this.#output.error(code, message, false),
       unbooked: () => log.warn({}, 'a ledger write failed; its row stays for the reaper'),
     });
     return new TavusVideoService({

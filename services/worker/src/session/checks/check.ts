@@ -1,4 +1,4 @@
-import type { EndReason } from '@tavus-fleet/contracts';
+import type { EndReason, ErrorCode } from '@tavus-fleet/contracts';
 import type { Clock, Timer } from '@tavus-fleet/lifecycle';
 
 /** One rule that ends a conversation nobody feeds, watches or can start. Tripping is final; `close()` stops watching. */
@@ -7,6 +7,8 @@ export interface Check {
 }
 
 export type Trip = (reason: EndReason) => void;
+/** Says what is wrong before anything is ended: a user interface can, and often it passes. */
+export type Tell = (code: ErrorCode, message: string) => void;
 
 /** A timer that can be pushed back: trips when `ms` passed without a `touch()`, unless paused. */
 export class Countdown implements Check {

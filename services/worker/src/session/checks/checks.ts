@@ -1,20 +1,24 @@
-import type { Limits } from '@tavus-fleet/contracts';
+import type { EndReason, Limits } from '@tavus-fleet/contracts';
 import type { Clock } from '@tavus-fleet/lifecycle';
 import type { Participant, Room, RoomName } from '@tavus-fleet/rooms';
 import type { Ending } from '../ending.ts';
-import { Countdown, type Check } from './check.ts';
+import { Countdown, type Check, type Tell } from './check.ts';
 import { EmptyRoomCheck } from './empty-room.ts';
 import { IdleCheck } from './idle.ts';
-import { ReplicaFrozenCheck } from './replica-frozen.ts';
+import { ReplicaMuteCheck } from './replica-mute.ts';
+import { ReplicaStillCheck } from './replica-still.ts';
 
 type Options = {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly room: Room;
   readonly audioOnly: boolean;
+  /** The replica's sound is received: not in direct mode. */
+  readonly listening: boolean;
+  readonly tell: Tell;
   readonly trip: (ending: Ending) => void;
-  /** Activity so far: frames read, and speech that is still to be heard. */
-  readonly activity: () => { frames: number; bufferedMs: number };
+  /** Activity so far: frames read, speech that is still to be heard, and speech that was played to the replica. */
+  readonly activity: () => { frames: number; bufferedMs: number; playedMs: number };
 };
 
 /** Every liveness rule of one session: made together, closed together. */
@@ -50,18 +54,25 @@ export class Checks implements Check {
     this.#running.push(check, { close: unsubscribe });
   }
 
-  /** From now on nobody feeding it, a replica without a picture, and its whole duration count. */
+  /** From now on nobody feeding it, a replica without picture or voice, and its whole duration count. */
   live(): void {
-    const { clock, limits, room, audioOnly, trip, activity } = this.#options;
-    const duration = new Countdown(clock, limits.maxDurationSeconds * 1_000, () =>
-      trip({ how: 'cancel', reason: 'max-duration' }),
-    );
+    const { clock, limits, room, audioOnly, listening, tell, activity } = this.#options;
+    const trip = (reason: EndReason): void => this.#options.trip({ how: 'cancel', reason });
+    const duration = new Countdown(clock, limits.maxDurationSeconds * 1_000, () => trip('max-duration'));
     duration.touch();
-    const frozen = new ReplicaFrozenCheck(clock, audioOnly, (reason) => trip({ how: 'cancel', reason }));
-    this.#running.push(frozen, { close: room.on((event) => frozen.handle(event)) });
+    const replica = [
+      // Audio only in direct mode: nothing of the replica is received, so nothing can be said of it.
+      ...(audioOnly && !listening ? [] : [new ReplicaStillCheck(clock, audioOnly, tell, trip)]),
+      ...(listening ? [new ReplicaMuteCheck(clock, () => activity().playedMs, tell, trip)] : []),
+    ];
+    const unsubscribe = room.on((event) => {
+      for (const check of replica) check.handle(event);
+    });
     this.#running.push(
+      ...replica,
+      { close: unsubscribe },
       duration,
-      new IdleCheck(clock, limits.idleTimeoutSeconds, activity, (reason) => trip({ how: 'cancel', reason })),
+      new IdleCheck(clock, limits.idleTimeoutSeconds, activity, trip),
     );
   }
 

@@ -1,0 +1,170 @@
+// What can go wrong at Tavus or in its room, switched on in the simulator one by one: each is told with an event, has its outcome,
+// and leaves no bill. Then the limits of a request, each on real media.
+import { chirpWalk } from '@tavus-fleet/testkit/signals';
+import { Stack } from '@tavus-fleet/testkit';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Caller, type Conversation } from './fixtures/caller.ts';
+import { Producer, RATE } from './fixtures/producer.ts';
+import { SimulatorView } from './fixtures/simulator-view.ts';
+
+let stack: Stack;
+let sim: SimulatorView;
+let caller: Caller;
+let producer: Producer;
+const met: Conversation[] = [];
+
+beforeAll(async () => {
+  stack = await Stack.start({ env: process.env }, AbortSignal.timeout(60_000));
+  sim = new SimulatorView(stack.simulator.url);
+  await sim.small();
+  caller = new Caller(stack.api.url, stack.apiKey);
+  producer = new Producer(stack.redisUrl);
+});
+
+afterAll(async () => {
+  producer?.close();
+  await stack?.close();
+});
+
+afterEach(async () => {
+  await sim.heal();
+  for (const conversation of met.splice(0)) {
+    await conversation.post('cancel').catch(() => undefined); // over already is as good
+    await conversation.untilEnded();
+  }
+  expect((await sim.state()).billing.unended).toEqual([]);
+});
+
+async function start(request: object = {}): Promise<Conversation> {
+  const conversation = await caller.start(request);
+  met.push(conversation);
+  return conversation;
+}
+
+async function live(request: object = {}): Promise<Conversation> {
+  const conversation = await start(request);
+  await conversation.untilState('live');
+  return conversation;
+}
+
+const told = (conversation: Conversation, code: string): Promise<unknown> =>
+  conversation.until(`error ${code}`, ({ type, data }) => type === 'error' && data['code'] === code);
+
+describe('a create that fails', () => {
+  it.each([
+    ['create-400-concurrency', ['tavus-capacity']],
+    ['create-429', ['tavus-rate-limit']],
+    ['create-500', ['tavus-unavailable']],
+    ['create-slow', []],
+  ])('%s: told as %j, and the conversation goes live', async (fault, codes) => {
+    await sim.fault({ fault });
+    const conversation = await live();
+    expect(conversation.of('error').map(({ data }) => data['code'])).toEqual(codes);
+    expect((await sim.state()).conversations.filter(({ status }) => status === 'active')).toHaveLength(1);
+  });
+
+  it('create-500 again and again: ends as start-failed, after three tries', async () => {
+    await sim.fault({ fault: 'create-500', count: 20 });
+    const conversation = await start();
+    expect(await conversation.untilEnded()).toBe('start-failed');
+    await told(conversation, 'tavus-unavailable');
+  });
+});
+
+describe('a room that fails', () => {
+  it('meeting-full once: the next try is let in', async () => {
+    await sim.fault({ fault: 'meeting-full' });
+    await live();
+  });
+
+  it.each([
+    ['eject-bot', 'room-ejected'],
+    ['room-deleted', 'room-lost'],
+    ['exp-room', 'room-lost'],
+    ['minutes-run-out', 'room-ejected'],
+  ])('%s: ends as tavus-ended, told as %s', async (fault, code) => {
+    const conversation = await live();
+    await sim.fault({ fault });
+    expect(await conversation.untilEnded()).toBe('tavus-ended');
+    await told(conversation, code);
+  });
+
+  it('network-interrupted: told, taken up again, and speech goes on', async () => {
+    const conversation = await live();
+    await sim.fault({ fault: 'network-interrupted', ms: 2_000 });
+    await told(conversation, 'room-lost');
+    await producer.say(conversation.id, chirpWalk({ rate: RATE, ms: 1_000, seed: 3 }), 'live');
+    await conversation.until('speech', ({ type }) => type === 'bot-started-speaking');
+    await conversation.post('stop');
+    expect(await conversation.untilEnded()).toBe('stopped');
+  });
+});
+
+describe('a replica that fails', () => {
+  it('never joins: ends as start-timeout', async () => {
+    await sim.fault({ fault: 'replica-never-joins' });
+    const conversation = await start({ limits: { startTimeoutSeconds: 4 } });
+    expect(await conversation.untilEnded()).toBe('start-timeout');
+  });
+
+  it('leaves, freezes: told, and ends as replica-lost', async () => {
+    const [leaves, freezes] = await Promise.all([live(), live()]);
+    await sim.fault({ fault: 'replica-leaves', match: (await leaves.view()).tavusConversationId ?? '' });
+    await sim.fault({ fault: 'replica-freezes-video', match: (await freezes.view()).tavusConversationId ?? '' });
+    await leaves.until('replica-left', ({ type }) => type === 'replica-left');
+    await told(freezes, 'replica-frozen');
+    expect(await Promise.all([leaves.untilEnded(), freezes.untilEnded(40_000)])).toEqual([
+      'replica-lost',
+      'replica-lost',
+    ]);
+  });
+
+  it('goes mute while it is given speech: told; heard again, it goes on', async () => {
+    const conversation = await live();
+    await sim.fault({ fault: 'replica-mutes' });
+    const speech = producer.say(conversation.id, chirpWalk({ rate: RATE, ms: 9_000, seed: 4 }), 'live');
+    await told(conversation, 'replica-mute');
+    await sim.heal();
+    await conversation.until('speech', ({ type }) => type === 'bot-started-speaking');
+    await speech;
+    await conversation.post('stop');
+    expect(await conversation.untilEnded()).toBe('stopped');
+  });
+});
+
+it('an /end that fails is asked again until the conversation is over', async () => {
+  const conversation = await live();
+  await sim.fault({ fault: 'end-fails', count: 3, status: 503 });
+  await conversation.post('cancel');
+  expect(await conversation.untilEnded()).toBe('canceled');
+  expect((await sim.state()).billing.unended).toEqual([]);
+});
+
+describe('limits', () => {
+  it('end a conversation that is too long, that nobody feeds, and that nobody watches', async () => {
+    const room = `${sim.url}/rooms/nobody`;
+    const [long, idle, empty] = await Promise.all([
+      start({ limits: { maxDurationSeconds: 3 } }),
+      start({ limits: { idleTimeoutSeconds: 2 } }),
+      start({ output: { room: { url: room } }, limits: { emptyRoomSeconds: 2 } }),
+    ]);
+    expect(await Promise.all([long, idle, empty].map((one) => one.untilEnded()))).toEqual([
+      'max-duration',
+      'idle',
+      'room-empty',
+    ]);
+  });
+});
+
+// Last: the worker claims nothing for half a minute after such an answer, since every conversation would fare the same.
+it('create-401, create-402: end as tavus-auth, tavus-credits; what is started meanwhile waits', async () => {
+  await sim.fault({ fault: 'create-401' });
+  const refused = await start();
+  expect(await refused.untilEnded()).toBe('tavus-auth');
+  await told(refused, 'tavus-auth');
+  await sim.fault({ fault: 'create-402' });
+  const unpaid = await start();
+  expect((await unpaid.view()).state).toBe('queued');
+  expect(await unpaid.untilEnded(60_000)).toBe('tavus-credits');
+  await told(unpaid, 'tavus-credits');
+});
