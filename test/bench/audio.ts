@@ -3,6 +3,7 @@
 // Medians of five runs; the machine's other work is in the figures.
 import { bytesOf, createResampler, UtteranceNormalizer } from '@tavus-fleet/audio';
 import { SpeexStream } from '@tavus-fleet/audio/speex';
+import { cpuThroughService } from './audio/through-service.ts';
 import type { BenchOptions } from './harness/bench.ts';
 
 const RUNS = 5;
@@ -18,9 +19,10 @@ const PAIRS: readonly (readonly [number, number])[] = [
   [8_000, 24_000],
 ];
 
-export const about = 'the audio path alone: signal to noise and speed of every rate pair, CPU per hour of speech';
+export const about =
+  'signal to noise and speed of every rate pair; CPU per hour of speech: audio path alone, and whole video service';
 
-export async function run({ say }: BenchOptions): Promise<object> {
+export async function run({ say, quick }: BenchOptions): Promise<object> {
   const pairs = PAIRS.map(([from, to]) => ({
     pair: `${from}→${to}`,
     ...quality(from, to),
@@ -28,8 +30,16 @@ export async function run({ say }: BenchOptions): Promise<object> {
   }));
   for (const { pair, int16SnrDb, timesRealTime } of pairs)
     say(`${pair}: ${int16SnrDb} dB, ${timesRealTime} times real time`);
+  const service: Record<string, number> = {};
+  for (const mode of ['stream', 'echo'] as const)
+    for (const rate of [24_000, 16_000])
+      service[`${mode} ${rate}→24000`] = await servicePerHour(mode, rate, quick ? 10 : 60);
+  for (const [name, seconds] of Object.entries(service)) say(`${name}: ${seconds} CPU seconds per hour of speech`);
   return {
     pairs,
+    /** The whole video service, its stand-ins included. */
+    serviceCpuSecondsPerHour: service,
+    /** libs/audio alone, bytes to bytes. */
     cpuSecondsPerHour: {
       '24000→24000': cpuPerHour(24_000),
       '16000→24000': cpuPerHour(16_000),
@@ -109,6 +119,15 @@ function cpuPerHour(rate: number, channels = 1): number {
     return (user + system) / 1e6;
   });
   return round((used * 3600) / seconds, 3);
+}
+
+/** Frames through the whole video service, per hour of speech. */
+async function servicePerHour(mode: 'stream' | 'echo', rate: number, seconds: number): Promise<number> {
+  const frame = { rate, audio: new Uint8Array(bytesOf(Int16Array.from(tone(1000, rate, FRAME_MS / 1000)))) };
+  await cpuThroughService(mode, frame, seconds); // the first run compiles
+  const runs: number[] = [];
+  for (let run = 0; run < RUNS; run += 1) runs.push(await cpuThroughService(mode, frame, seconds));
+  return round(((runs.toSorted((a, b) => a - b)[RUNS >> 1] ?? 0) * 3600) / seconds, 2);
 }
 
 function median(measure: () => number): number {

@@ -4,6 +4,7 @@ import { chirpWalk } from '@tavus-fleet/testkit/signals';
 import { Stack } from '@tavus-fleet/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Caller, type Conversation } from './fixtures/caller.ts';
+import { expectWhole, judge } from './fixtures/judge.ts';
 import { Producer, RATE } from './fixtures/producer.ts';
 import { SimulatorView } from './fixtures/simulator-view.ts';
 
@@ -32,7 +33,8 @@ afterEach(async () => {
     await conversation.post('cancel').catch(() => undefined); // over already is as good
     await conversation.untilEnded();
   }
-  expect((await sim.state()).billing.unended).toEqual([]);
+  const { unended } = (await sim.state()).billing;
+  if (unended.length > 0) throw new Error(`still billed: ${unended.join(', ')}`);
 });
 
 async function start(request: object = {}): Promise<Conversation> {
@@ -63,6 +65,13 @@ describe('a create that fails', () => {
     expect((await sim.state()).conversations.filter(({ status }) => status === 'active')).toHaveLength(1);
   });
 
+  it('create-timeout-after-success: what was made is found by its name and carried on, and nothing is made twice', async () => {
+    await sim.fault({ fault: 'create-timeout-after-success' });
+    const before = (await sim.state()).conversations.length;
+    await live();
+    expect((await sim.state()).conversations).toHaveLength(before + 1);
+  });
+
   it('create-500 again and again: ends as start-failed, after three tries', async () => {
     await sim.fault({ fault: 'create-500', count: 20 });
     const conversation = await start();
@@ -74,7 +83,8 @@ describe('a create that fails', () => {
 describe('a room that fails', () => {
   it('meeting-full once: the next try is let in', async () => {
     await sim.fault({ fault: 'meeting-full' });
-    await live();
+    const conversation = await live();
+    expect(conversation.of('joined')).toHaveLength(1);
   });
 
   it.each([
@@ -130,6 +140,16 @@ describe('a replica that fails', () => {
     await conversation.post('stop');
     expect(await conversation.untilEnded()).toBe('stopped');
   });
+});
+
+it('app-message-limit: echo messages fit, and the speech is heard whole', async () => {
+  await sim.fault({ fault: 'app-message-limit' });
+  const conversation = await live({ personaId: 'pipecat0' });
+  const sent = chirpWalk({ rate: RATE, ms: 2_000, seed: 5 });
+  await producer.say(conversation.id, sent, 'burst');
+  await conversation.post('stop');
+  expect(await conversation.untilEnded()).toBe('stopped');
+  expectWhole(judge(sent, await sim.heard((await conversation.view()).tavusConversationId ?? '')));
 });
 
 it('an /end that fails is asked again until the conversation is over', async () => {
