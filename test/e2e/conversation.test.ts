@@ -1,48 +1,38 @@
 // One conversation after the other on the real stack (Redis, simulator, api, worker: processes), judged by what a user in the
 // user room hears and sees, by what the replica heard, and by what the api tells.
 import { setTimeout as pause } from 'node:timers/promises';
-import { Stack, type Listener, type Listeners } from '@tavus-fleet/testkit';
+import type { Listener } from '@tavus-fleet/testkit';
 import { chirpWalk, correlate } from '@tavus-fleet/testkit/signals';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Caller, type Conversation } from './fixtures/caller.ts';
+import type { Conversation } from './fixtures/caller.ts';
 import { between, expectWhole, face, figures, judge, lastSoundAt, silentFrom } from './fixtures/judge.ts';
-import { Producer, RATE } from './fixtures/producer.ts';
-import { SimulatorView } from './fixtures/simulator-view.ts';
-import { eventually, joinRoom, startUsers, untilPictures } from './fixtures/users.ts';
+import { RATE } from './fixtures/producer.ts';
+import { eventually, joinRoom, untilPictures } from './fixtures/users.ts';
+import { World } from './fixtures/world.ts';
 
 const TOKEN = 'user-room-token-that-nobody-may-print';
 
-let stack: Stack;
-let sim: SimulatorView;
-let users: Listeners;
-let producer: Producer;
-let caller: Caller;
 let made = 0;
 /** Everything that was met, so that a test that fails leaves nothing running beside the next one. */
 const met: { conversation: Conversation; user: Listener }[] = [];
 
+let world: World;
+
 beforeAll(async () => {
-  stack = await Stack.start({ env: process.env }, AbortSignal.timeout(60_000));
-  sim = new SimulatorView(stack.simulator.url);
-  await sim.small();
-  users = await startUsers();
-  producer = new Producer(stack.redisUrl);
-  caller = new Caller(stack.api.url, stack.apiKey);
+  world = await World.start();
 });
 
 afterAll(async () => {
-  producer?.close();
-  await users?.[Symbol.asyncDispose]();
-  await stack?.close();
+  await world?.[Symbol.asyncDispose]();
 });
 
 /** A live conversation with a user in its room who already sees the avatar. */
 async function meet(request: object = {}): Promise<{ conversation: Conversation; user: Listener }> {
   made += 1;
   const room = `meet-${made}`;
-  const user = await joinRoom(users, sim.url, room);
-  const conversation = await caller.start({
-    output: { room: { url: `${sim.url}/rooms/${room}`, token: TOKEN } },
+  const user = await joinRoom(world.users, world.sim.url, room);
+  const conversation = await world.caller.start({
+    output: { room: { url: `${world.sim.url}/rooms/${room}`, token: TOKEN } },
     ...request,
   });
   met.push({ conversation, user });
@@ -73,15 +63,15 @@ describe('a conversation', () => {
     const restFrom = Date.now();
     await untilPictures(user, 8);
     const sent = walk(4_000, 11);
-    const { firstAtMs, lastAtMs } = await producer.say(conversation.id, sent, 'live');
+    const { firstAtMs, lastAtMs } = await world.producer.say(conversation.id, sent, 'live');
     await fell(conversation, lastAtMs);
     const toMs = Date.now();
     await untilPictures(user, 8);
     const report = await user.report(AbortSignal.timeout(10_000));
     const { tavusConversationId = '', metrics } = await conversation.view();
     const inUserRoom = judge(sent, between(report, firstAtMs, toMs));
-    const atReplica = judge(sent, await sim.heard(tavusConversationId));
-    const { replicaDelayMs } = await sim.settings();
+    const atReplica = judge(sent, await world.sim.heard(tavusConversationId));
+    const { replicaDelayMs } = await world.sim.settings();
     const speaking = face(report, firstAtMs + 700, lastAtMs);
     const resting = face(report, restFrom, firstAtMs);
     figures('utterance', {
@@ -109,19 +99,19 @@ describe('a conversation', () => {
 
   it('falls silent on an interruption, lets the next utterance be heard from its first block, and plays what was accepted before a stop', async () => {
     const { conversation, user } = await meet();
-    await producer.say(conversation.id, walk(6_000, 21), 'burst');
+    await world.producer.say(conversation.id, walk(6_000, 21), 'burst');
     await conversation.until('speech', ({ type }) => type === 'bot-started-speaking');
     await pause(1_000); // waits: in the middle of the utterance
     const interruptedMs = Date.now();
     await conversation.post('interrupt');
     const answered = await conversation.until('interrupted', ({ type }) => type === 'interrupted', 5_000);
     const next = walk(2_000, 22);
-    const second = await producer.say(conversation.id, next, 'burst');
+    const second = await world.producer.say(conversation.id, next, 'burst');
     await fell(conversation, second.lastAtMs + 1_500);
     const secondToMs = Date.now();
 
     const last = walk(5_000, 23);
-    const third = await producer.say(conversation.id, last, 'burst');
+    const third = await world.producer.say(conversation.id, last, 'burst');
     await conversation.post('stop');
     expect(await conversation.untilEnded()).toBe('stopped');
     const endedMs = Date.now();
@@ -149,13 +139,13 @@ describe('a conversation', () => {
     );
     const found = pieces.filter((piece) => correlate(piece, toTheEnd, piece.length).correlation > 0.8);
     expect(found.length).toBeGreaterThanOrEqual(3);
-    expect((await sim.state()).billing.unended).toEqual([]);
+    expect((await world.sim.state()).billing.unended).toEqual([]);
     await user.leave(AbortSignal.timeout(5_000));
   });
 
   it('is silent at once and over after a cancel in the middle of speech', async () => {
     const { conversation, user } = await meet();
-    await producer.say(conversation.id, walk(5_000, 31), 'burst');
+    await world.producer.say(conversation.id, walk(5_000, 31), 'burst');
     await conversation.until('speech', ({ type }) => type === 'bot-started-speaking');
     await pause(800); // waits: in the middle of the utterance
     const canceledMs = Date.now();
@@ -165,7 +155,7 @@ describe('a conversation', () => {
     const report = await user.report(AbortSignal.timeout(10_000));
     const silentMs = (lastSoundAt(report, canceledMs - 500, endedMs + 5_000) ?? 0) - canceledMs;
     const { state, tavusConversationId } = await conversation.view();
-    const { conversations, billing } = await sim.state();
+    const { conversations, billing } = await world.sim.state();
     figures('cancel', { toSilenceMs: silentMs, toEndedMs: endedMs - canceledMs });
     expect(silentMs).toBeLessThanOrEqual(500);
     expect(state).toBe('canceled');
@@ -181,12 +171,12 @@ describe('a conversation', () => {
     const { conversation, user } = await meet();
     const mono = chirpWalk({ rate: 16_000, ms: 4_000, seed: 51 });
     const stereo = Int16Array.from({ length: 2 * mono.length }, (_, at) => mono[at >> 1] ?? 0);
-    const said = await producer.say(conversation.id, stereo, 'live', { rate: 16_000, channels: 2 });
+    const said = await world.producer.say(conversation.id, stereo, 'live', { rate: 16_000, channels: 2 });
     await fell(conversation, said.lastAtMs);
     const report = await user.report(AbortSignal.timeout(10_000));
     const sent = walk(4_000, 51); // the same sound at the rate that is heard
     const inUserRoom = judge(sent, between(report, said.firstAtMs, Date.now()));
-    const atReplica = judge(sent, await sim.heard((await conversation.view()).tavusConversationId ?? ''));
+    const atReplica = judge(sent, await world.sim.heard((await conversation.view()).tavusConversationId ?? ''));
     figures('16 kHz stereo', { inUserRoom, atReplica });
     expectWhole(inUserRoom);
     expectWhole(atReplica);
@@ -198,7 +188,7 @@ describe('a conversation', () => {
   it('speaks by echo messages with the persona that expects them', async () => {
     const { conversation, user } = await meet({ personaId: 'pipecat0' });
     const sent = walk(3_000, 41);
-    const { firstAtMs, lastAtMs } = await producer.say(conversation.id, sent, 'live');
+    const { firstAtMs, lastAtMs } = await world.producer.say(conversation.id, sent, 'live');
     await fell(conversation, lastAtMs);
     const report = await user.report(AbortSignal.timeout(10_000));
     const heard = judge(sent, between(report, firstAtMs, Date.now()));
@@ -212,7 +202,7 @@ describe('a conversation', () => {
   it('sends the user room fewer pictures when told to, and all of them again when told so', async () => {
     const { conversation, user } = await meet();
     const update = (json: string): Promise<string> =>
-      producer.add(conversation.id, 'type', 'settings-update', 'json', json);
+      world.producer.add(conversation.id, 'type', 'settings-update', 'json', json);
     /** Pictures a second, over as many as take about two seconds at the rate in question. */
     const rate = async (count: number): Promise<number> => {
       const startedMs = Date.now();
@@ -242,7 +232,7 @@ describe('a conversation', () => {
   it('obeys settings and messages, names what is wrong with an entry, and goes on', async () => {
     const { conversation, user } = await meet();
     const { tavusConversationId = '' } = await conversation.view();
-    await producer.add(conversation.id, 'type', 'settings-update', 'json', '{"model":"phoenix-4"}');
+    await world.producer.add(conversation.id, 'type', 'settings-update', 'json', '{"model":"phoenix-4"}');
     expect(
       (await conversation.until('settings', ({ type }) => type === 'settings-updated')).data['changed'],
     ).toHaveProperty('model');
@@ -252,10 +242,10 @@ describe('a conversation', () => {
       conversation_id: tavusConversationId,
       properties: { text: 'well met' },
     };
-    await producer.add(conversation.id, 'type', 'message', 'json', JSON.stringify(message));
+    await world.producer.add(conversation.id, 'type', 'message', 'json', JSON.stringify(message));
     await eventually(
       'the message at the replica',
-      async () => JSON.stringify(await sim.messages(tavusConversationId)).includes('well met'),
+      async () => JSON.stringify(await world.sim.messages(tavusConversationId)).includes('well met'),
       5_000,
     );
 
@@ -270,7 +260,7 @@ describe('a conversation', () => {
       ['json', 'type', 'message', 'json', '{"half":'],
       ['json', 'type', 'settings-update'],
     ];
-    for (const [, ...fields] of bad) await producer.add(conversation.id, ...fields);
+    for (const [, ...fields] of bad) await world.producer.add(conversation.id, ...fields);
     await conversation.until('the last error', () => conversation.of('error').length >= bad.length, 5_000);
     expect(conversation.of('error').map(({ data }) => [data['field'], data['code'], data['fatal']])).toEqual(
       bad.map(([field]) => [field, 'malformed-frame', false]),
@@ -280,9 +270,9 @@ describe('a conversation', () => {
     const sent = walk(1_500, 51);
     const bytes = Buffer.from(sent.buffer);
     const startedMs = Date.now();
-    await producer.add(conversation.id, 'type', 'tts-started');
+    await world.producer.add(conversation.id, 'type', 'tts-started');
     for (let at = 0; at < bytes.length; at += 961)
-      await producer.add(
+      await world.producer.add(
         conversation.id,
         'type',
         'tts-audio',
@@ -293,26 +283,26 @@ describe('a conversation', () => {
         'audio',
         bytes.subarray(at, at + 961),
       );
-    await producer.add(conversation.id, 'type', 'tts-stopped');
+    await world.producer.add(conversation.id, 'type', 'tts-stopped');
     await fell(conversation, startedMs);
     const heard = judge(sent, between(await user.report(AbortSignal.timeout(10_000)), startedMs, Date.now()));
     figures('after malformed entries', { heard });
     expectWhole(heard);
     expect(conversation.of('error')).toHaveLength(bad.length);
-    await producer.add(conversation.id, 'type', 'end');
+    await world.producer.add(conversation.id, 'type', 'end');
     expect(await conversation.untilEnded()).toBe('stopped');
     expect((await conversation.view()).counters).toMatchObject({ framesMalformed: bad.length, utterances: 1 });
     await user.leave(AbortSignal.timeout(5_000));
   });
 
   it('leaves one summary line each, no bill, and no secret in any line', async () => {
-    const { billing, conversations } = await sim.state();
+    const { billing, conversations } = await world.sim.state();
     expect(billing.unended).toEqual([]);
     expect(conversations).toHaveLength(made);
-    const lines = [...stack.workers.flatMap((worker) => worker.lines()), ...stack.api.lines()];
+    const lines = [...world.stack.workers.flatMap((worker) => worker.lines()), ...world.stack.api.lines()];
     expect(lines.filter((line) => line.includes('"session ended"'))).toHaveLength(made);
     const secrets = [
-      stack.apiKey,
+      world.stack.apiKey,
       TOKEN,
       '/rooms/meet-',
       'tavus.daily.co',

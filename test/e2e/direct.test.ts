@@ -1,40 +1,28 @@
 // Users in the Tavus room itself (`output.direct`): they hear and see the replica from Tavus, our bot only feeds it and keeps out
 // of the way. Who comes and goes is told, and the room that counts as empty is that one.
-import { Stack, type Listeners } from '@tavus-fleet/testkit';
 import { chirpWalk } from '@tavus-fleet/testkit/signals';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Caller } from './fixtures/caller.ts';
 import { between, expectWhole, figures, judge } from './fixtures/judge.ts';
-import { Producer, RATE } from './fixtures/producer.ts';
-import { SimulatorView } from './fixtures/simulator-view.ts';
-import { startUsers, untilPictures } from './fixtures/users.ts';
+import { RATE } from './fixtures/producer.ts';
+import { untilPictures } from './fixtures/users.ts';
+import { World } from './fixtures/world.ts';
 
-let stack: Stack;
-let sim: SimulatorView;
-let users: Listeners;
-let producer: Producer;
+let world: World;
 
 beforeAll(async () => {
-  stack = await Stack.start({ env: process.env }, AbortSignal.timeout(60_000));
-  sim = new SimulatorView(stack.simulator.url);
-  await sim.small();
-  users = await startUsers();
-  producer = new Producer(stack.redisUrl);
+  world = await World.start();
 });
 
 afterAll(async () => {
-  producer?.close();
-  await users?.[Symbol.asyncDispose]();
-  await stack?.close();
+  await world?.[Symbol.asyncDispose]();
 });
 
 it('is heard and seen by a user in the Tavus room, told of their coming and going, and over when nobody is left', async () => {
-  const caller = new Caller(stack.api.url, stack.apiKey);
-  const conversation = await caller.start({ output: { direct: true }, limits: { emptyRoomSeconds: 3 } });
+  const conversation = await world.caller.start({ output: { direct: true }, limits: { emptyRoomSeconds: 3 } });
   await conversation.untilState('live');
   const { tavusConversationId = '' } = await conversation.view();
-  const user = await users.join(
-    { url: `https://tavus.daily.co/${tavusConversationId}`, bundle: `${sim.url}/daily` },
+  const user = await world.users.join(
+    { url: `https://tavus.daily.co/${tavusConversationId}`, bundle: `${world.sim.url}/daily` },
     AbortSignal.timeout(20_000),
   );
   const came = await conversation.until(
@@ -45,7 +33,7 @@ it('is heard and seen by a user in the Tavus room, told of their coming and goin
   await untilPictures(user, 5);
 
   const sent = chirpWalk({ rate: RATE, ms: 4_000, seed: 61 });
-  const said = await producer.say(conversation.id, sent, 'live');
+  const said = await world.producer.say(conversation.id, sent, 'live');
   await conversation.until(
     'the end of speech',
     ({ type, seenAtMs }) => type === 'bot-stopped-speaking' && seenAtMs > said.lastAtMs,
@@ -61,5 +49,5 @@ it('is heard and seen by a user in the Tavus room, told of their coming and goin
     ({ type, data }) => type === 'participant-left' && data['participantId'] === came.data['participantId'],
   );
   expect(await conversation.untilEnded(10_000)).toBe('room-empty');
-  expect((await sim.state()).billing.unended).toEqual([]);
+  expect((await world.sim.state()).billing.unended).toEqual([]);
 });

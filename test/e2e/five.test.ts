@@ -1,55 +1,44 @@
 // Five conversations at once on one worker, each with a sound of its own. What a plain WebRTC loop loses on this machine in
 // the same seconds is measured beside them: the fleet may lose no more.
-import { Stack, type Listener, type Listeners } from '@tavus-fleet/testkit';
+import type { Listener } from '@tavus-fleet/testkit';
 import { chirpWalk } from '@tavus-fleet/testkit/signals';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { Caller, type Conversation } from './fixtures/caller.ts';
+import type { Conversation } from './fixtures/caller.ts';
 import { between, boundsMs, face, figures, judge } from './fixtures/judge.ts';
 import { PlainLoop } from './fixtures/loop.ts';
-import { Producer, RATE } from './fixtures/producer.ts';
-import { SimulatorView } from './fixtures/simulator-view.ts';
-import { joinRoom, startUsers, untilPictures } from './fixtures/users.ts';
+import { RATE } from './fixtures/producer.ts';
+import { joinRoom, untilPictures } from './fixtures/users.ts';
+import { World } from './fixtures/world.ts';
 
 const SPEECH_MS = process.env['FULL'] === '1' ? 60_000 : 20_000;
 const COUNT = 5;
 /** In the rooms of these sits a user; the others are judged by what their replica heard. */
 const WATCHED = 2;
 
-let stack: Stack;
-let sim: SimulatorView;
-let users: Listeners;
 let loop: PlainLoop;
-let producer: Producer;
 
 // Of each try its own: a second one must not meet the first one's users and bills.
+let world: World;
+
 beforeEach(async () => {
-  stack = await Stack.start(
-    { env: { ...process.env, WORKER_MAX_SESSIONS: String(COUNT) } },
-    AbortSignal.timeout(60_000),
-  );
-  sim = new SimulatorView(stack.simulator.url);
-  await sim.small();
-  users = await startUsers();
+  world = await World.start({ WORKER_MAX_SESSIONS: String(COUNT) });
   loop = await PlainLoop.start(AbortSignal.timeout(30_000));
-  producer = new Producer(stack.redisUrl);
 });
 
 afterEach(async () => {
-  producer?.close();
   await loop?.[Symbol.asyncDispose]();
-  await users?.[Symbol.asyncDispose]();
-  await stack?.close();
+  await world?.[Symbol.asyncDispose]();
 });
 
 type Party = { readonly conversation: Conversation; readonly user: Listener | undefined; readonly sent: Int16Array };
 type Kept = { readonly heard: Int16Array; readonly face?: ReturnType<typeof face> };
 
-async function meet(caller: Caller, index: number): Promise<Party> {
+async function meet(index: number): Promise<Party> {
   const room = `five-${index}`;
-  const user = index < WATCHED ? await joinRoom(users, sim.url, room) : undefined;
+  const user = index < WATCHED ? await joinRoom(world.users, world.sim.url, room) : undefined;
   // All of them in two rooms; most user rooms stay empty, which must not end them here.
-  const conversation = await caller.start({
-    output: { room: { url: `${sim.url}/rooms/${room}` } },
+  const conversation = await world.caller.start({
+    output: { room: { url: `${world.sim.url}/rooms/${room}` } },
     limits: { emptyRoomSeconds: 600 },
   });
   await conversation.untilState('live', 60_000);
@@ -57,7 +46,7 @@ async function meet(caller: Caller, index: number): Promise<Party> {
 }
 
 async function keep({ conversation, user }: Party, fromMs: number): Promise<Kept> {
-  if (!user) return { heard: await sim.heard((await conversation.view()).tavusConversationId ?? '') };
+  if (!user) return { heard: await world.sim.heard((await conversation.view()).tavusConversationId ?? '') };
   const report = await user.report(AbortSignal.timeout(15_000));
   return { heard: between(report, fromMs, Date.now()), face: face(report, fromMs, fromMs + SPEECH_MS) };
 }
@@ -65,9 +54,8 @@ async function keep({ conversation, user }: Party, fromMs: number): Promise<Kept
 it(
   `carries five conversations for ${SPEECH_MS / 1_000} s: each whole, none mixed, none left open`,
   async () => {
-    const caller = new Caller(stack.api.url, stack.apiKey);
     const startedMs = Date.now();
-    const parties = await Promise.all(Array.from({ length: COUNT }, (_, index) => meet(caller, index)));
+    const parties = await Promise.all(Array.from({ length: COUNT }, (_, index) => meet(index)));
     const liveMs = Date.now() - startedMs;
     for (const { user } of parties) if (user) await untilPictures(user, 5);
 
@@ -75,7 +63,7 @@ it(
     await loop.play(loopSent, AbortSignal.timeout(15_000));
     const fromMs = Date.now();
     const said = await Promise.all(
-      parties.map(({ conversation, sent }) => producer.say(conversation.id, sent, 'live')),
+      parties.map(({ conversation, sent }) => world.producer.say(conversation.id, sent, 'live')),
     );
     // A stop plays what was accepted, in the user room too: so what is kept afterwards is all there ever was.
     await Promise.all(parties.map(({ conversation }) => conversation.post('stop')));
@@ -107,7 +95,7 @@ it(
     }
     for (const one of faces) expect(one?.fresh).toBeGreaterThan((SPEECH_MS / 1_000) * 5);
     for (const { conversation } of parties) expect(conversation.of('frames-dropped')).toEqual([]);
-    const { billing, conversations } = await sim.state();
+    const { billing, conversations } = await world.sim.state();
     expect(billing.unended).toEqual([]);
     expect(conversations).toHaveLength(COUNT);
   },

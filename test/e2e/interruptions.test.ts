@@ -1,37 +1,26 @@
 // One conversation that is interrupted again and again, at any point of an utterance: whatever was cut is not heard any more,
 // and everything said afterwards is heard whole.
 import { setTimeout as pause } from 'node:timers/promises';
-import { Stack, type Listeners } from '@tavus-fleet/testkit';
 import { chirpWalk, correlate } from '@tavus-fleet/testkit/signals';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Caller } from './fixtures/caller.ts';
 import { between, expectWhole, figures, judge, lastSoundAt, type Judgement } from './fixtures/judge.ts';
-import { Producer, RATE } from './fixtures/producer.ts';
-import { SimulatorView } from './fixtures/simulator-view.ts';
-import { eventually, joinRoom, startUsers, untilPictures } from './fixtures/users.ts';
+import { RATE } from './fixtures/producer.ts';
+import { eventually, joinRoom, untilPictures } from './fixtures/users.ts';
+import { World } from './fixtures/world.ts';
 
 const TIMES = process.env['FULL'] === '1' ? 200 : 10;
 /** A listener keeps two and a half minutes: this many rounds, then another one comes. */
 const ROUNDS_PER_USER = 20;
 const NOISE = process.env['CI'] ? 3 : 1;
 
-let stack: Stack;
-let sim: SimulatorView;
-let users: Listeners;
-let producer: Producer;
+let world: World;
 
 beforeAll(async () => {
-  stack = await Stack.start({ env: process.env }, AbortSignal.timeout(60_000));
-  sim = new SimulatorView(stack.simulator.url);
-  await sim.small();
-  users = await startUsers();
-  producer = new Producer(stack.redisUrl);
+  world = await World.start();
 });
 
 afterAll(async () => {
-  producer?.close();
-  await users?.[Symbol.asyncDispose]();
-  await stack?.close();
+  await world?.[Symbol.asyncDispose]();
 });
 
 const walk = (ms: number, seed: number): Int16Array => chirpWalk({ rate: RATE, ms, seed });
@@ -42,9 +31,8 @@ it(
   `is interrupted ${TIMES} times: nothing stale is heard, and every later utterance is heard whole`,
   async () => {
     const room = 'interrupted';
-    const caller = new Caller(stack.api.url, stack.apiKey);
-    let user = await joinRoom(users, sim.url, room);
-    const conversation = await caller.start({ output: { room: { url: `${sim.url}/rooms/${room}` } } });
+    let user = await joinRoom(world.users, world.sim.url, room);
+    const conversation = await world.caller.start({ output: { room: { url: `${world.sim.url}/rooms/${room}` } } });
     await conversation.untilState('live');
     await untilPictures(user, 5);
 
@@ -69,12 +57,12 @@ it(
       if (rounds.length === ROUNDS_PER_USER) {
         await settle();
         const before = user;
-        user = await joinRoom(users, sim.url, room);
+        user = await joinRoom(world.users, world.sim.url, room);
         await untilPictures(user, 3);
         await before.leave(AbortSignal.timeout(5_000));
       }
       const starts = conversation.of('bot-started-speaking').length;
-      await producer.say(conversation.id, walk(4_000, 1_000 + time), 'burst');
+      await world.producer.say(conversation.id, walk(4_000, 1_000 + time), 'burst');
       await eventually('speech', () => conversation.of('bot-started-speaking').length > starts, 5_000);
       await pause(100 + ((time * 37) % 600)); // waits: somewhere in the utterance
       const interruptedMs = Date.now();
@@ -83,7 +71,7 @@ it(
       await eventually('the interruption', () => conversation.of('interrupted').length > interruptions, 5_000);
       await pause(400); // waits: the silence after it is what is looked at
       const next = walk(600, 5_000 + time);
-      const { firstAtMs } = await producer.say(conversation.id, next, 'burst');
+      const { firstAtMs } = await world.producer.say(conversation.id, next, 'burst');
       const round: Round = { interruptedMs, next, nextFromMs: firstAtMs, toMs: 0 };
       rounds.push(round);
       const seen = (type: string): number => conversation.of(type).at(-1)?.seenAtMs ?? 0;
@@ -110,7 +98,7 @@ it(
     expect(stale).toBe(0);
     expect(sorted[sorted.length >> 1]).toBeLessThanOrEqual(250 * NOISE);
     expect(conversation.of('interrupted')).toHaveLength(TIMES);
-    expect((await sim.state()).billing.unended).toEqual([]);
+    expect((await world.sim.state()).billing.unended).toEqual([]);
   },
   60_000 + TIMES * 8_000,
 );

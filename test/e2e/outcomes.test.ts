@@ -1,44 +1,36 @@
 // What can go wrong at Tavus or in its room, switched on in the simulator one by one: each is told with an event, has its outcome,
 // and leaves no bill. Then the limits of a request, each on real media.
 import { chirpWalk } from '@tavus-fleet/testkit/signals';
-import { Stack } from '@tavus-fleet/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Caller, type Conversation } from './fixtures/caller.ts';
+import type { Conversation } from './fixtures/caller.ts';
 import { expectWhole, judge } from './fixtures/judge.ts';
-import { Producer, RATE } from './fixtures/producer.ts';
-import { SimulatorView } from './fixtures/simulator-view.ts';
+import { RATE } from './fixtures/producer.ts';
+import { World } from './fixtures/world.ts';
 
-let stack: Stack;
-let sim: SimulatorView;
-let caller: Caller;
-let producer: Producer;
 const met: Conversation[] = [];
 
+let world: World;
+
 beforeAll(async () => {
-  stack = await Stack.start({ env: process.env }, AbortSignal.timeout(60_000));
-  sim = new SimulatorView(stack.simulator.url);
-  await sim.small();
-  caller = new Caller(stack.api.url, stack.apiKey);
-  producer = new Producer(stack.redisUrl);
+  world = await World.start();
 });
 
 afterAll(async () => {
-  producer?.close();
-  await stack?.close();
+  await world?.[Symbol.asyncDispose]();
 });
 
 afterEach(async () => {
-  await sim.heal();
+  await world.sim.heal();
   for (const conversation of met.splice(0)) {
     await conversation.post('cancel').catch(() => undefined); // over already is as good
     await conversation.untilEnded();
   }
-  const { unended } = (await sim.state()).billing;
+  const { unended } = (await world.sim.state()).billing;
   if (unended.length > 0) throw new Error(`still billed: ${unended.join(', ')}`);
 });
 
 async function start(request: object = {}): Promise<Conversation> {
-  const conversation = await caller.start(request);
+  const conversation = await world.caller.start(request);
   met.push(conversation);
   return conversation;
 }
@@ -59,21 +51,21 @@ describe('a create that fails', () => {
     ['create-500', ['tavus-unavailable']],
     ['create-slow', []],
   ])('%s: told as %j, and the conversation goes live', async (fault, codes) => {
-    await sim.fault({ fault });
+    await world.sim.fault({ fault });
     const conversation = await live();
     expect(conversation.of('error').map(({ data }) => data['code'])).toEqual(codes);
-    expect((await sim.state()).conversations.filter(({ status }) => status === 'active')).toHaveLength(1);
+    expect((await world.sim.state()).conversations.filter(({ status }) => status === 'active')).toHaveLength(1);
   });
 
   it('create-timeout-after-success: what was made is found by its name and carried on, and nothing is made twice', async () => {
-    await sim.fault({ fault: 'create-timeout-after-success' });
-    const before = (await sim.state()).conversations.length;
+    await world.sim.fault({ fault: 'create-timeout-after-success' });
+    const before = (await world.sim.state()).conversations.length;
     await live();
-    expect((await sim.state()).conversations).toHaveLength(before + 1);
+    expect((await world.sim.state()).conversations).toHaveLength(before + 1);
   });
 
   it('create-500 again and again: ends as start-failed, after three tries', async () => {
-    await sim.fault({ fault: 'create-500', count: 20 });
+    await world.sim.fault({ fault: 'create-500', count: 20 });
     const conversation = await start();
     expect(await conversation.untilEnded()).toBe('start-failed');
     await told(conversation, 'tavus-unavailable');
@@ -82,7 +74,7 @@ describe('a create that fails', () => {
 
 describe('a room that fails', () => {
   it('meeting-full once: the next try is let in', async () => {
-    await sim.fault({ fault: 'meeting-full' });
+    await world.sim.fault({ fault: 'meeting-full' });
     const conversation = await live();
     expect(conversation.of('joined')).toHaveLength(1);
   });
@@ -94,16 +86,16 @@ describe('a room that fails', () => {
     ['minutes-run-out', 'room-ejected'],
   ])('%s: ends as tavus-ended, told as %s', async (fault, code) => {
     const conversation = await live();
-    await sim.fault({ fault });
+    await world.sim.fault({ fault });
     expect(await conversation.untilEnded()).toBe('tavus-ended');
     await told(conversation, code);
   });
 
   it('network-interrupted: told, taken up again, and speech goes on', async () => {
     const conversation = await live();
-    await sim.fault({ fault: 'network-interrupted', ms: 2_000 });
+    await world.sim.fault({ fault: 'network-interrupted', ms: 2_000 });
     await told(conversation, 'room-lost');
-    await producer.say(conversation.id, chirpWalk({ rate: RATE, ms: 1_000, seed: 3 }), 'live');
+    await world.producer.say(conversation.id, chirpWalk({ rate: RATE, ms: 1_000, seed: 3 }), 'live');
     await conversation.until('speech', ({ type }) => type === 'bot-started-speaking');
     await conversation.post('stop');
     expect(await conversation.untilEnded()).toBe('stopped');
@@ -112,15 +104,15 @@ describe('a room that fails', () => {
 
 describe('a replica that fails', () => {
   it('never joins: ends as start-timeout', async () => {
-    await sim.fault({ fault: 'replica-never-joins' });
+    await world.sim.fault({ fault: 'replica-never-joins' });
     const conversation = await start({ limits: { startTimeoutSeconds: 4 } });
     expect(await conversation.untilEnded()).toBe('start-timeout');
   });
 
   it('leaves, freezes: told, and ends as replica-lost', async () => {
     const [leaves, freezes] = await Promise.all([live(), live()]);
-    await sim.fault({ fault: 'replica-leaves', match: (await leaves.view()).tavusConversationId ?? '' });
-    await sim.fault({ fault: 'replica-freezes-video', match: (await freezes.view()).tavusConversationId ?? '' });
+    await world.sim.fault({ fault: 'replica-leaves', match: (await leaves.view()).tavusConversationId ?? '' });
+    await world.sim.fault({ fault: 'replica-freezes-video', match: (await freezes.view()).tavusConversationId ?? '' });
     await leaves.until('replica-left', ({ type }) => type === 'replica-left');
     await told(freezes, 'replica-frozen');
     expect(await Promise.all([leaves.untilEnded(), freezes.untilEnded(40_000)])).toEqual([
@@ -131,10 +123,10 @@ describe('a replica that fails', () => {
 
   it('goes mute while it is given speech: told; heard again, it goes on', async () => {
     const conversation = await live();
-    await sim.fault({ fault: 'replica-mutes' });
-    const speech = producer.say(conversation.id, chirpWalk({ rate: RATE, ms: 9_000, seed: 4 }), 'live');
+    await world.sim.fault({ fault: 'replica-mutes' });
+    const speech = world.producer.say(conversation.id, chirpWalk({ rate: RATE, ms: 9_000, seed: 4 }), 'live');
     await told(conversation, 'replica-mute');
-    await sim.heal();
+    await world.sim.heal();
     await conversation.until('speech', ({ type }) => type === 'bot-started-speaking');
     await speech;
     await conversation.post('stop');
@@ -143,26 +135,26 @@ describe('a replica that fails', () => {
 });
 
 it('app-message-limit: echo messages fit, and the speech is heard whole', async () => {
-  await sim.fault({ fault: 'app-message-limit' });
+  await world.sim.fault({ fault: 'app-message-limit' });
   const conversation = await live({ personaId: 'pipecat0' });
   const sent = chirpWalk({ rate: RATE, ms: 2_000, seed: 5 });
-  await producer.say(conversation.id, sent, 'burst');
+  await world.producer.say(conversation.id, sent, 'burst');
   await conversation.post('stop');
   expect(await conversation.untilEnded()).toBe('stopped');
-  expectWhole(judge(sent, await sim.heard((await conversation.view()).tavusConversationId ?? '')));
+  expectWhole(judge(sent, await world.sim.heard((await conversation.view()).tavusConversationId ?? '')));
 });
 
 it('an /end that fails is asked again until the conversation is over', async () => {
   const conversation = await live();
-  await sim.fault({ fault: 'end-fails', count: 3, status: 503 });
+  await world.sim.fault({ fault: 'end-fails', count: 3, status: 503 });
   await conversation.post('cancel');
   expect(await conversation.untilEnded()).toBe('canceled');
-  expect((await sim.state()).billing.unended).toEqual([]);
+  expect((await world.sim.state()).billing.unended).toEqual([]);
 });
 
 describe('limits', () => {
   it('end a conversation that is too long, that nobody feeds, and that nobody watches', async () => {
-    const room = `${sim.url}/rooms/nobody`;
+    const room = `${world.sim.url}/rooms/nobody`;
     const [long, idle, empty] = await Promise.all([
       start({ limits: { maxDurationSeconds: 3 } }),
       start({ limits: { idleTimeoutSeconds: 2 } }),
@@ -178,11 +170,11 @@ describe('limits', () => {
 
 // Last: the worker claims nothing for half a minute after such an answer, since every conversation would fare the same.
 it('create-401, create-402: end as tavus-auth, tavus-credits; what is started meanwhile waits', async () => {
-  await sim.fault({ fault: 'create-401' });
+  await world.sim.fault({ fault: 'create-401' });
   const refused = await start();
   expect(await refused.untilEnded()).toBe('tavus-auth');
   await told(refused, 'tavus-auth');
-  await sim.fault({ fault: 'create-402' });
+  await world.sim.fault({ fault: 'create-402' });
   const unpaid = await start();
   expect((await unpaid.view()).state).toBe('queued');
   expect(await unpaid.untilEnded(60_000)).toBe('tavus-credits');
