@@ -1,3 +1,4 @@
+export * from './audio-socket.ts';
 export * from './end-reason.ts';
 export * from './errors.ts';
 export * from './events.ts';

@@ -4,7 +4,7 @@ import { Worker } from 'bullmq';
 import { describe, expect, it } from 'vitest';
 import { EventLog, parseEvent } from './events.ts';
 import { connectRedis } from './connect.ts';
-import { addFrame } from './frames-out.ts';
+import { acceptedOf, addFrame, addNumberedFrame } from './frames-out.ts';
 import { RedisHealth, serverInfo } from './health.ts';
 import { Idempotency } from './idempotency.ts';
 import { Janitor } from './janitor.ts';
@@ -170,6 +170,28 @@ describe('events and frames', () => {
       { code: 'malformed-frame', field: 'rate' },
     );
     await expect(addFrame(redis, keys, '{x}', { type: 'end' })).rejects.toMatchObject({ code: 'invalid-request' });
+  });
+
+  it('adds a numbered frame once, however often and in whatever crowd it is sent; each producer counts for itself', async () => {
+    const audio = new Uint8Array([0, 255, 1, 254]);
+    const add = (producer: string, number: number) =>
+      addNumberedFrame(
+        redis,
+        keys,
+        'n1',
+        { type: 'tts-audio', rate: 24_000, channels: 1, audio },
+        { producer, number },
+      );
+    expect(await acceptedOf(redis, keys, 'n1', 'a')).toBe(0);
+    const crowd = await Promise.all(Array.from({ length: 20 }, () => add('a', 1)));
+    expect(crowd.filter((id) => id !== undefined)).toHaveLength(1);
+    expect(await add('a', 2)).toMatch(/^\d+-\d+$/);
+    expect(await add('a', 1)).toBeUndefined();
+    expect(await add('b', 1)).toMatch(/^\d+-\d+$/);
+    expect([await acceptedOf(redis, keys, 'n1', 'a'), await acceptedOf(redis, keys, 'n1', 'b')]).toEqual([2, 1]);
+    const entries = await redis.xrangeBuffer(keys.conversation('n1').frames, '-', '+');
+    expect(entries.map(([, fields]) => fields.at(-1))).toEqual(Array.from({ length: 3 }, () => Buffer.from(audio)));
+    expect(await redis.ttl(keys.conversation('n1').producers)).toBeGreaterThan(0);
   });
 });
 

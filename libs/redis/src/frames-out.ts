@@ -2,6 +2,9 @@ import { ConversationId, frameFields, FleetError, InboundFrame } from '@tavus-fl
 import { redisCall } from './call.ts';
 import type { RedisConnection } from './connect.ts';
 import type { Keys } from './keys.ts';
+import { textScript } from './scripts.ts';
+
+const numbered = textScript('append-numbered');
 
 /** About 20 minutes of 100 ms frames: the bound on what one conversation can put into Redis. Older entries go first. */
 export const MAX_FRAMES = 12_000;
@@ -12,6 +15,40 @@ export const MAX_FRAMES = 12_000;
  * conversation exists: that is the API's to check, and a producer may be early.
  */
 export async function addFrame(redis: RedisConnection, keys: Keys, id: string, frame: InboundFrame): Promise<string> {
+  const fields = fieldsOf(id, frame);
+  const entryId = await redisCall(() =>
+    redis.xadd(keys.conversation(id).frames, 'MAXLEN', '~', MAX_FRAMES, '*', ...fields),
+  );
+  if (entryId === null) throw new FleetError('internal', 'Redis took the frame but gave no id.');
+  return entryId;
+}
+
+/** A producer that counts its messages from 1. */
+export type NumberedMessage = { readonly producer: string; readonly number: number };
+
+/**
+ * As {@link addFrame}, but a number that the producer has had accepted is not added again: undefined then. So whoever does not
+ * know whether a frame arrived sends it again.
+ */
+export async function addNumberedFrame(
+  redis: RedisConnection,
+  keys: Keys,
+  id: string,
+  frame: InboundFrame,
+  { producer, number }: NumberedMessage,
+): Promise<string | undefined> {
+  const { frames, producers } = keys.conversation(id);
+  const fields = fieldsOf(id, frame);
+  const entryId = await redisCall(() => numbered.run(redis, [frames, producers], producer, number, ...fields));
+  return entryId === '' ? undefined : entryId;
+}
+
+/** Number of the producer's last message that is in the stream; 0 when there is none. */
+export async function acceptedOf(redis: RedisConnection, keys: Keys, id: string, producer: string): Promise<number> {
+  return Number((await redisCall(() => redis.hget(keys.conversation(id).producers, producer))) ?? 0);
+}
+
+function fieldsOf(id: string, frame: InboundFrame): (string | Buffer)[] {
   if (!ConversationId.safeParse(id).success)
     throw new FleetError('invalid-request', 'A conversation id is 1 to 64 characters of A-Z a-z 0-9 _ -.', {
       field: 'conversationId',
@@ -23,12 +60,7 @@ export async function addFrame(redis: RedisConnection, keys: Keys, id: string, f
       field: issue?.path.join('.') || 'frame',
     });
   }
-  const fields = frameFields(parsed.data).map((field) => (typeof field === 'string' ? field : asBuffer(field)));
-  const entryId = await redisCall(() =>
-    redis.xadd(keys.conversation(id).frames, 'MAXLEN', '~', MAX_FRAMES, '*', ...fields),
-  );
-  if (entryId === null) throw new FleetError('internal', 'Redis took the frame but gave no id.');
-  return entryId;
+  return frameFields(parsed.data).map((field) => (typeof field === 'string' ? field : asBuffer(field)));
 }
 
 /** A view, not a copy: the driver takes only Buffers for bytes. */

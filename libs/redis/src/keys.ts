@@ -6,6 +6,8 @@ export type ConversationKeys = {
   readonly record: string;
   readonly secrets: string;
   readonly frames: string;
+  /** Hash: producer → number of its last message that is in the frames stream. */
+  readonly producers: string;
   readonly events: string;
   readonly audio: string;
   readonly video: string;
@@ -58,6 +60,7 @@ export function createKeys(prefix: string): Keys {
         record: `${base}:record`,
         secrets: `${base}:secrets`,
         frames: `${base}:frames`,
+        producers: `${base}:producers`,
         events: `${base}:events`,
         audio: `${base}:audio`,
         video: `${base}:video`,

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ApiKey, Secret } from '@tavus-fleet/config';
 import type { Clock } from '@tavus-fleet/lifecycle';
 import type { Logger, Metrics } from '@tavus-fleet/telemetry';
+import websocket from '@fastify/websocket';
 import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify';
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { authenticate } from './auth.ts';
@@ -11,6 +12,7 @@ import { parseJsonBody } from './json-body.ts';
 import { openapi } from './openapi.ts';
 import type { Conversations, Events, Frames, Health, Idempotency, Jobs, Personas, Workers } from './ports.ts';
 import { logRequests } from './request-log.ts';
+import { audioRoutes } from './routes/audio.ts';
 import { controlRoutes } from './routes/control.ts';
 import { conversationRoutes } from './routes/conversations.ts';
 import { eventRoutes } from './routes/events.ts';
@@ -51,6 +53,9 @@ export type AppDeps = {
 /** Bodies other than frames: a start request with its longest texts is well below. Bytes. */
 const BODY_LIMIT = 256 * 1024;
 
+/** One WebSocket message: the longest audio as base64 in a JSON frame, with room around it. Bytes. */
+const MAX_MESSAGE = 1_500_000;
+
 /** The HTTP surface. Routes only: it owns no connection and opens no port, so that tests inject requests. */
 export async function buildApp(deps: AppDeps): Promise<App> {
   const logger: FastifyBaseLogger = deps.log;
@@ -82,6 +87,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   answerErrors(app, deps);
   logRequests(app, deps);
 
+  await app.register(websocket, { options: { maxPayload: MAX_MESSAGE, perMessageDeflate: false } });
   await openapi(app, deps);
   healthRoutes(app, deps);
   await app.register(async (scope) => {
@@ -90,6 +96,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     conversationRoutes(keyed, deps);
     controlRoutes(keyed, deps);
     frameRoutes(keyed, deps);
+    audioRoutes(keyed, deps);
     eventRoutes(keyed, deps);
     personaRoutes(keyed, deps);
     workerRoutes(keyed, deps);

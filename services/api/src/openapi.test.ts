@@ -53,6 +53,7 @@ describe('the OpenAPI document', () => {
       'GET /readyz',
       'GET /v1/conversations',
       'GET /v1/conversations/{conversationId}',
+      'GET /v1/conversations/{conversationId}/audio',
       'GET /v1/conversations/{conversationId}/events',
       'GET /v1/personas/{personaId}',
       'GET /v1/workers',

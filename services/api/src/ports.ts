@@ -68,6 +68,14 @@ export interface Idempotency {
 export interface Frames {
   /** Appends to the conversation's frames stream; answers the entry's id. Rejects with `stream-full` when the reader is too far behind. */
   append(conversationId: string, frame: InboundFrame): Promise<string>;
+  /** The same for a producer that counts its messages; undefined when that number is in the stream already. */
+  appendNumbered(
+    conversationId: string,
+    frame: InboundFrame,
+    message: { readonly producer: string; readonly number: number },
+  ): Promise<string | undefined>;
+  /** Number of that producer's last message in the stream; 0 = none. */
+  accepted(conversationId: string, producer: string): Promise<number>;
 }
 
 export interface Events {

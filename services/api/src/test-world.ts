@@ -28,6 +28,7 @@ export class World {
   readonly asked = new Set<string>();
   readonly started: string[] = [];
   readonly frames: { conversationId: string; frame: InboundFrame }[] = [];
+  readonly producers = new Map<string, number>();
   readonly claims = new Map<string, { requestHash: string; conversationId: string }>();
   readonly events = new Map<string, EventEnvelope[]>();
   readonly watchers = new Map<string, Set<() => void>>();
@@ -125,6 +126,18 @@ export class World {
           this.#up();
           if (this.framesFull) throw new FleetError('stream-full', 'The conversation is too far behind.');
           return `${this.frames.push({ conversationId, frame })}-0`;
+        },
+        appendNumbered: async (conversationId, frame, { producer, number }) => {
+          this.#up();
+          if (this.framesFull) throw new FleetError('stream-full', 'The conversation is too far behind.');
+          const key = `${conversationId} ${producer}`;
+          if (number <= (this.producers.get(key) ?? 0)) return undefined;
+          this.producers.set(key, number);
+          return `${this.frames.push({ conversationId, frame })}-0`;
+        },
+        accepted: async (conversationId, producer) => {
+          this.#up();
+          return this.producers.get(`${conversationId} ${producer}`) ?? 0;
         },
       },
       events: {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { FleetError } from '@tavus-fleet/contracts';
+import { FleetError, type InboundFrame } from '@tavus-fleet/contracts';
 import { withDeadline } from '@tavus-fleet/lifecycle';
 import {
   ClusterStreamReader,
@@ -11,7 +11,9 @@ import {
   RedisHealth,
   StreamReader,
   WorkerRegistry,
+  acceptedOf,
   addFrame,
+  addNumberedFrame,
   connectRedis,
   createKeys,
   parseRedisUrl,
@@ -108,10 +110,15 @@ function portsOn(parts: {
     frames: {
       append: (id, frame) =>
         bounded('Appending the frame', async () => {
-          // Only what can be sent again later may be refused: an interruption or an end must always get through.
-          if (frame.type === 'tts-audio' || frame.type === 'message') await refuseWhenFull(commands, keys, id);
+          if (canWait(frame)) await refuseWhenFull(commands, keys, id);
           return addFrame(commands, keys, id, frame);
         }),
+      appendNumbered: (id, frame, message) =>
+        bounded('Appending the frame', async () => {
+          if (canWait(frame)) await refuseWhenFull(commands, keys, id);
+          return addNumberedFrame(commands, keys, id, frame, message);
+        }),
+      accepted: (id, producer) => bounded('Reading the count', () => acceptedOf(commands, keys, id, producer)),
     },
     events: {
       read: (id, after, count) => bounded('Reading events', () => events.read(id, after, count)),
@@ -138,6 +145,9 @@ function openNews(url: string, keys: Keys, commands: RedisConnection, log: Logge
   if (parseRedisUrl(url).kind === 'cluster') return new ClusterStreamReader(blocking, { log });
   return new StreamReader({ blocking: blocking(), bell: { key: keys.bell(`api-${randomUUID()}`), commands }, log });
 }
+
+/** Only what can be sent again later may be refused: an interruption or an end must always get through. */
+const canWait = ({ type }: InboundFrame): boolean => type === 'tts-audio' || type === 'message';
 
 async function refuseWhenFull(commands: RedisConnection, keys: Keys, id: string): Promise<void> {
   const waiting = await redisCall(() => commands.xlen(keys.conversation(id).frames));

@@ -1,7 +1,7 @@
-import { InboundFrame, JsonFrame } from '@tavus-fleet/contracts';
+import { JsonFrame } from '@tavus-fleet/contracts';
 import type { App, AppDeps } from '../app.ts';
+import { frameOf } from '../audio-socket/read-message.ts';
 import { ownRecord } from '../auth.ts';
-import { InvalidRequest } from '../problem.ts';
 import { Accepted, ConversationParams, NoQuery, problems } from '../schemas.ts';
 import { open } from './control.ts';
 
@@ -32,12 +32,4 @@ export function frameRoutes(app: App, deps: AppDeps): void {
       return reply.code(202).send({ conversationId, entryId: await deps.frames.append(conversationId, frame) });
     },
   );
-}
-
-function frameOf(json: JsonFrame): InboundFrame {
-  const candidate =
-    json.type === 'tts-audio' ? { ...json, audio: new Uint8Array(Buffer.from(json.audio, 'base64')) } : json;
-  const parsed = InboundFrame.safeParse(candidate);
-  if (!parsed.success) throw InvalidRequest.of(parsed.error, 'body');
-  return parsed.data;
 }
