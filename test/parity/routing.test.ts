@@ -4,7 +4,7 @@ import { TavusVideoSettings } from '@tavus-fleet/video-service';
 import { describe, expect, it } from 'vitest';
 import { participant, replica, RoutingWorld } from './fixtures/routing-world.ts';
 
-const sound = { type: 'audio', pcm: new Uint8Array(960).fill(7) } as const;
+const sound = { type: 'audio', pcm: new Uint8Array(960).fill(7), pts: 40 } as const;
 
 describe('time to first byte', () => {
   it('R1: from tts-started to the avatar being heard; both frames are forwarded (the reference swallows them)', async () => {
@@ -109,6 +109,7 @@ describe("the avatar's media", () => {
     ]);
     expect(w.of('speech-output-audio')[0]).toEqual({
       type: 'speech-output-audio',
+      pts: 40,
       audio: sound.pcm,
       rate: 24_000,
       channels: 1,

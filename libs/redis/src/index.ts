@@ -4,6 +4,7 @@ export { ClusterStreamReader } from './cluster-stream-reader.ts';
 export { connectRedis, ensureConnected, type RedisConnection, type RedisRole } from './connect.ts';
 export { compareIds, readEntries, type StreamEntry } from './entries.ts';
 export { EventLog, parseEvent, type EventPage } from './events.ts';
+export { addAudio, type AudioBlock } from './media-out.ts';
 export { acceptedOf, addFrame, addNumberedFrame, MAX_FRAMES } from './frames-out.ts';
 export { ping, RedisHealth, serverInfo, type Pingable, type ServerInfo } from './health.ts';
 export { Idempotency, type IdempotencyClaim } from './idempotency.ts';

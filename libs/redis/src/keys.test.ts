@@ -8,6 +8,7 @@ it('names the keys of a conversation as producers in any language write them', (
     record: 'fleet:{abc}:record',
     secrets: 'fleet:{abc}:secrets',
     frames: 'fleet:{abc}:frames',
+    producers: 'fleet:{abc}:producers',
     events: 'fleet:{abc}:events',
     audio: 'fleet:{abc}:audio',
     video: 'fleet:{abc}:video',

@@ -3,11 +3,12 @@ import { Latch, systemClock, withDeadline, type Clock, type Timer } from '@tavus
 import type { RawData, WebSocket } from 'ws';
 import { heartbeatMs, pageSilentMs } from './limits.ts';
 import { parseFromPage } from './page-server.ts';
+import { readTimedPcm } from './timed-pcm.ts';
 import type { Command, FromNode, Identity, WireEvent } from './wire.ts';
 
 export type ChannelHooks = {
   readonly onEvent: (event: WireEvent) => void;
-  readonly onAudio: (pcm: Uint8Array) => void;
+  readonly onAudio: (pcm: Uint8Array, pts: number) => void;
 };
 export type ChannelEnd = { readonly code: 'page-crashed' | 'page-silent' | 'asked'; readonly reason: string };
 
@@ -115,8 +116,9 @@ export class Channel {
     // `ws` gives a Buffer unless told otherwise (binaryType is left at nodebuffer).
     const bytes = data as Buffer;
     if (isBinary) {
-      if (bytes.length > maxAudioBytes || bytes.length % 2 !== 0) this.malformed += 1;
-      else this.#hooks.onAudio(bytes);
+      const sound = bytes.length > maxAudioBytes ? undefined : readTimedPcm(bytes);
+      if (sound) this.#hooks.onAudio(sound.pcm, sound.pts);
+      else this.malformed += 1;
       return;
     }
     this.#receiveText(bytes.toString('utf8'));

@@ -50,7 +50,7 @@ export class DailyRoom implements Room {
     this.#channel = new Channel(
       socket,
       identity,
-      { onEvent: (event) => this.#receive(event), onAudio: (pcm) => this.#emit({ type: 'audio', pcm }) },
+      { onEvent: (event) => this.#receive(event), onAudio: (pcm, pts) => this.#emit({ type: 'audio', pcm, pts }) },
       clock,
     );
     page.onClosed(

@@ -4,6 +4,8 @@
 
 /** Rate of the PCM that goes in and of the page's audio context. */
 export const sampleRate = 24_000;
+/** Received sound leaves the page in blocks of this much. */
+export const pcmBlockMs = 20;
 /** What may wait in the page: 10 s of PCM. */
 export const maxWaitingSamples = 10 * sampleRate;
 /**

@@ -1,6 +1,6 @@
-import { sampleRate as targetRate } from './limits.ts';
+import { pcmBlockMs, sampleRate as targetRate } from './limits.ts';
 
-const blockSamples = targetRate / 50; // 20 ms
+const blockSamples = (targetRate * pcmBlockMs) / 1_000;
 
 /**
  * Received audio (usually 48 kHz) to s16le at 24 kHz in blocks of 20 ms, by averaging neighbours. Good enough for speech

@@ -45,7 +45,7 @@ export type RoomEvent =
   /** First decoded picture of the watched participant. */
   | { readonly type: 'video-arrived' }
   /** Sound of the watched participant, s16le mono 24 kHz, 20 ms each; only while watched with `pcm`. */
-  | { readonly type: 'audio'; readonly pcm: Uint8Array }
+  | { readonly type: 'audio'; readonly pcm: Uint8Array; /** When it began, ms since 1970. */ readonly pts: number }
   /** Samples (24 kHz) that the track `stream` has consumed since `publishStream`, and those still waiting in the page. */
   | { readonly type: 'played'; readonly samples: number; readonly waiting: number }
   | { readonly type: 'network'; readonly room: RoomName; readonly connected: boolean }

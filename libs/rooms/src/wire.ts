@@ -2,7 +2,8 @@ import { z } from 'zod';
 
 /**
  * The media channel between our process and one session's page: one WebSocket. Binary from Node: s16le PCM at 24 kHz for the
- * track `stream`. Binary from the page: the watched participant's PCM, same format. Text: the JSON below. What comes from the page is
+ * track `stream`. Binary from the page: the watched participant's PCM, same format, behind its
+ * presentation time (timed-pcm.ts). Text: the JSON below. What comes from the page is
  * parsed with these schemas, because the page runs code of a vendor's CDN; page code imports the types only.
  */
 

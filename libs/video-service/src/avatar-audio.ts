@@ -19,8 +19,8 @@ export class AvatarAudio {
   }
 
   /** 20 ms of received sound, s16le mono 24 kHz. */
-  heard(pcm: Uint8Array): void {
+  heard(pcm: Uint8Array, pts: number): void {
     if (!this.#ready) return;
-    this.#sink.push({ type: 'speech-output-audio', audio: pcm, rate: OUT_RATE, channels: 1 }, 'downstream');
+    this.#sink.push({ type: 'speech-output-audio', audio: pcm, rate: OUT_RATE, channels: 1, pts }, 'downstream');
   }
 }

@@ -33,7 +33,13 @@ export type FrameOut =
   | { readonly type: 'replica-left'; readonly participantId: string; readonly reason?: string }
   | { readonly type: 'message'; readonly fromId: string; readonly message: unknown }
   /** The avatar's voice, only with `outputs.audio`: Pipecat's SpeechOutputAudioRawFrame. */
-  | { readonly type: 'speech-output-audio'; readonly audio: Uint8Array; readonly rate: number; readonly channels: 1 }
+  | {
+      readonly type: 'speech-output-audio';
+      readonly audio: Uint8Array;
+      readonly rate: number;
+      readonly channels: 1;
+      /** When it began to be heard, ms since 1970; Pipecat's `pts`. */ readonly pts: number;
+    }
   | PassedFrame
   | { readonly type: 'frames-dropped'; readonly count: number; readonly ms: number; readonly why: DropReason }
   | { readonly type: 'error'; readonly code: ErrorCode; readonly fatal: boolean; readonly message: string };

@@ -40,12 +40,13 @@ export type ServiceParts = {
 export function partsOf(options: TavusVideoServiceOptions): ServiceParts {
   const { room, sink, clock = systemClock, mode, audioOnly = false, direct = false, outputs } = options;
   const byKey = 'api' in options ? undefined : options;
+  const pcm = outputs?.audio ?? false;
   return {
     room,
     sink,
     clock,
     mode: mode ?? audioModeOf(byKey?.personaId),
     api: 'api' in options ? options.api : directConversations(options, clock),
-    wanted: { video: !audioOnly, audio: !direct, pcm: outputs?.audio ?? false },
+    wanted: { video: !audioOnly, audio: !direct || pcm, pcm },
   };
 }

@@ -270,7 +270,7 @@ export class TavusVideoService {
   #onRoom(event: RoomEvent): void {
     const replica = this.#replica.replica;
     this.#replica.handle(event);
-    if (event.type === 'audio') this.#avatarAudio.heard(event.pcm);
+    if (event.type === 'audio') this.#avatarAudio.heard(event.pcm, event.pts);
     else if (event.type === 'speech') this.#voice.heard('audio', event.speaking, event.at);
     else if (event.type === 'message' && event.room === 'tavus') {
       this.#voice.message(event.data); // Tavus' word on who speaks is also ours; every message goes to the backend

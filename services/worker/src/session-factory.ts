@@ -2,6 +2,7 @@ import { FleetError, type ConversationRecord, type Ownership } from '@tavus-flee
 import type { WorkerConfig } from '@tavus-fleet/config';
 import type { Clock } from '@tavus-fleet/lifecycle';
 import {
+  addAudio,
   tavusName,
   readEntries,
   redisCall,
@@ -62,6 +63,7 @@ export function makeSession(
     redisNowMs,
     records: recordsOf(deps, ownership),
     frames: framesOf(deps, record.conversationId),
+    appendAudio: (blocks) => addAudio(deps.redis, deps.keys, record.conversationId, blocks),
     tavus: tavusOf(deps, record, ownership),
     ledger: ledgerOf(deps, record, ownership),
     rooms,

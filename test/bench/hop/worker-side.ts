@@ -40,6 +40,7 @@ export async function startSessions(
       workerId: 'w-hop',
       record,
       ownership: { conversationId, epoch: 1, nonce: 'bench' },
+      appendAudio: async () => undefined,
       records: {
         secrets: async () => ({}),
         created: async () => 'patched',

@@ -1,10 +1,12 @@
 import { SpeechDetector } from '@tavus-fleet/audio/speech-detector';
-import { speechHangoverMs, speechThreshold } from '../limits.ts';
+import { pcmBlockMs, speechHangoverMs, speechThreshold } from '../limits.ts';
+import { BlockClock } from '../block-clock.ts';
 import { PcmOut } from '../pcm-out.ts';
 
 type Sinks = {
   readonly onSpeech: (speaking: boolean, at: number) => void;
-  readonly onPcm?: (pcm: Int16Array<ArrayBuffer>) => void;
+  /** 20 ms each, and when it began, ms since 1970. */
+  readonly onPcm?: (pcm: Int16Array<ArrayBuffer>, pts: number) => void;
   /** Every frame, to be read at once: its samples are overwritten with the next. */
   readonly onFrame: (samples: Float32Array, sampleRate: number) => void;
 };
@@ -22,6 +24,7 @@ export class Listener {
     inputGoneMs: 1_000,
   });
   readonly #out = new PcmOut();
+  readonly #times = new BlockClock();
   #frame = new Float32Array(480);
   #peak = 0;
 
@@ -74,7 +77,7 @@ export class Listener {
     if (crossed) this.#sinks.onSpeech(crossed === 'started', now);
     if (!this.#sinks.onPcm) return;
     const block = this.#out.push(samples, sampleRate);
-    if (block) this.#sinks.onPcm(block);
+    if (block) this.#sinks.onPcm(block, this.#times.next(now, pcmBlockMs));
   }
 }
 

@@ -1,4 +1,5 @@
 import { heartbeatMs, leaveAfterMs } from '../limits.ts';
+import { timedPcm } from '../timed-pcm.ts';
 import type { Command, FromNode, FromPage, Identity } from '../wire.ts';
 import { Gate } from './gate.ts';
 import { Listener } from './listener.ts';
@@ -51,7 +52,7 @@ class SessionWorker {
         this.#listener = new Listener(message.readable, {
           onFrame: (samples, sampleRate) => this.#gate?.pass(samples, sampleRate),
           onSpeech: (speaking, at) => this.#send({ type: 'event', event: { type: 'speech', speaking, at } }),
-          ...(message.pcm ? { onPcm: (pcm: Int16Array<ArrayBuffer>) => this.#sendBinary(pcm) } : {}),
+          ...(message.pcm ? { onPcm: (pcm: Int16Array<ArrayBuffer>, pts: number) => this.#sendBinary(pcm, pts) } : {}),
         });
         return;
       case 'stop-listening':
@@ -173,10 +174,10 @@ class SessionWorker {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 
-  #sendBinary(pcm: Int16Array<ArrayBuffer>): void {
+  #sendBinary(pcm: Int16Array<ArrayBuffer>, pts: number): void {
     if (this.#socket?.readyState !== WebSocket.OPEN) return;
     if (this.#socket.bufferedAmount > maxBuffered) this.#droppedBytes += pcm.byteLength;
-    else this.#socket.send(pcm);
+    else this.#socket.send(timedPcm(pcm, pts));
   }
 
   #toRing(message: ToRing): void {

@@ -9,6 +9,7 @@ import type {
 } from '@tavus-fleet/contracts';
 import type { Clock } from '@tavus-fleet/lifecycle';
 import type { Rooms } from '@tavus-fleet/rooms';
+import type { AvatarBlock } from './avatar-stream.ts';
 import type { SessionLedger, SessionTavus } from './conversations.ts';
 import type { Entry, FramesSource } from './frames-in.ts';
 import type { SessionMeters } from './output.ts';
@@ -60,6 +61,8 @@ export type SessionDeps = {
   readonly redisNowMs: number;
   readonly records: SessionRecords;
   readonly frames: SessionFrames;
+  /** Appends the avatar's voice to the conversation's `audio` stream. */
+  readonly appendAudio: (blocks: readonly AvatarBlock[]) => Promise<void>;
   readonly tavus: SessionTavus;
   readonly ledger: SessionLedger;
   readonly rooms: Rooms;

@@ -7,6 +7,7 @@ import {
 } from '@tavus-fleet/contracts';
 import type { RoomEvent } from '@tavus-fleet/rooms';
 import type { FrameOut, FrameSink, Position } from '@tavus-fleet/video-service';
+import type { AvatarStream } from './avatar-stream.ts';
 import type { SessionProgress } from './deps.ts';
 
 /** What the fleet counts of a session beyond its own events. Must not throw. */
@@ -23,6 +24,7 @@ export class SessionOutput implements FrameSink {
   readonly #write: (event: OutboundEvent) => void;
   readonly #meters: SessionMeters;
   readonly #onPlayed: () => void;
+  readonly #avatar: Pick<AvatarStream, 'push'> | undefined;
   readonly counters: Counters = {
     framesIn: 0,
     framesMalformed: 0,
@@ -35,10 +37,16 @@ export class SessionOutput implements FrameSink {
   #position: Position | undefined;
   #frameAgeMs: number | undefined;
 
-  constructor(write: (event: OutboundEvent) => void, meters: SessionMeters, onPlayed: () => void) {
+  constructor(
+    write: (event: OutboundEvent) => void,
+    meters: SessionMeters,
+    onPlayed: () => void,
+    avatar?: Pick<AvatarStream, 'push'>,
+  ) {
     this.#write = write;
     this.#meters = meters;
     this.#onPlayed = onPlayed;
+    this.#avatar = avatar;
   }
 
   /** The last entry that was played whole; undefined until one was. */
@@ -96,9 +104,10 @@ export class SessionOutput implements FrameSink {
       case 'error':
         return this.error(frame.code, frame.message, frame.fatal);
       case 'speech-output-audio':
+        return this.#avatar?.push(frame);
       case 'output-transport-ready':
       case 'other':
-        return; // a session asks for no sound and sends no such frames, so none comes back
+        return; // comes back after the session said that its stream is ready; nothing to tell
       default:
         return frame satisfies never;
     }
@@ -169,8 +178,12 @@ export class SessionOutput implements FrameSink {
 
   dropped(count: number, ms: number, why: string): void {
     this.counters.framesDropped += count;
-    this.#meters.dropped(why, count);
-    this.#write({ type: 'frames-dropped', data: { count, ms, why } });
+    this.#tellDropped(count, ms, why);
+  }
+
+  /** What a slow or absent Redis cost the backend's copy of the avatar; no frame that came in. */
+  outputDropped(count: number, ms: number, why: string): void {
+    this.#tellDropped(count, ms, why);
   }
 
   error(code: Extract<FrameOut, { type: 'error' }>['code'], message: string, fatal: boolean, field?: string): void {
@@ -178,5 +191,10 @@ export class SessionOutput implements FrameSink {
       type: 'error',
       data: { code, category: errorCodes[code].category, fatal, message, ...(field === undefined ? {} : { field }) },
     });
+  }
+
+  #tellDropped(count: number, ms: number, why: string): void {
+    this.#meters.dropped(why, count);
+    this.#write({ type: 'frames-dropped', data: { count, ms, why } });
   }
 }

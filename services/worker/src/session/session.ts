@@ -2,6 +2,7 @@ import { FleetError, roomUrlProblem, type ConversationSecrets, type EndReason } 
 import { firstOf, Latch, retry, together, withDeadline, type Timer } from '@tavus-fleet/lifecycle';
 import type { Room, RoomEvent } from '@tavus-fleet/rooms';
 import { TavusVideoService } from '@tavus-fleet/video-service';
+import { AvatarStream } from './avatar-stream.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Checks } from './checks/checks.ts';
 import { LedgeredConversations } from './conversations.ts';
@@ -41,6 +42,7 @@ export class Session {
   readonly #skewMs: number;
   readonly #events: EventWriter;
   readonly #output: SessionOutput;
+  readonly #avatar: AvatarStream | undefined;
   readonly #framesIn: FramesIn;
   readonly #checkpoints: Checkpoints;
   readonly #unsubscribe: (() => void)[] = [];
@@ -62,10 +64,17 @@ export class Session {
       () => this.lost(),
       clock,
     );
+    if (deps.record.spec.output.streams?.audio)
+      this.#avatar = new AvatarStream(
+        deps.appendAudio,
+        (count) => this.#output.outputDropped(count, count * 20, 'output-audio'),
+        clock,
+      );
     this.#output = new SessionOutput(
       (event) => this.#events.write(event),
       deps.meters,
       () => this.#played(),
+      this.#avatar,
     );
     this.#framesIn = new FramesIn(
       {
@@ -168,6 +177,7 @@ export class Session {
       giveUp: this.#giveUp.signal,
     });
     this.#release();
+    this.#avatar?.close();
     this.#tail.close();
     this.#hurrying?.[Symbol.dispose]();
     return how;
@@ -200,6 +210,7 @@ export class Session {
     this.#unsubscribe.push(room.on((event) => this.#onRoom(event)));
     const service = this.#makeService(room);
     this.#service = service;
+    if (this.#avatar) service.processFrame({ type: 'output-transport-ready' });
     // From here on the page may die or Tavus may end the call at any moment, also long before we are live.
     void service.over.then(({ reason, error }) =>
       this.#endings.set(this.#live ? { how: 'cancel', reason, error } : endingOf(error, 'start')),
@@ -290,7 +301,7 @@ export class Session {
       limits,
       room,
       activity,
-      listening: !(spec.output.direct ?? false),
+      listening: !(spec.output.direct ?? false) || this.#avatar !== undefined,
       tell: (code, message) => this.#output.error(code, message, false),
       trip: (ending) => void this.#endings.set(ending),
       audioOnly: spec.tavus.audioOnly ?? false,
@@ -314,6 +325,7 @@ export class Session {
       settings: record.settings,
       audioOnly: spec.tavus.audioOnly ?? false,
       direct: spec.output.direct ?? false,
+      outputs: { audio: this.#avatar !== undefined },
     });
   }
 

@@ -10,6 +10,7 @@ import {
 } from '@tavus-fleet/contracts';
 import { FakeClock } from '@tavus-fleet/lifecycle';
 import { FakeRooms, type FakeRoom, type Participant } from '@tavus-fleet/rooms';
+import type { AvatarBlock } from './avatar-stream.ts';
 import type { Created } from './conversations.ts';
 import type { SessionDeps } from './deps.ts';
 import type { Ending } from './ending.ts';
@@ -25,10 +26,12 @@ export class SessionWorld {
   readonly log: string[] = [];
   readonly events: OutboundEvent[] = [];
   readonly ages: number[] = [];
+  readonly audio: AvatarBlock[] = [];
   readonly tavusOpen = new Set<string>();
   /** Held back until called, when set before. */
   creating: Promise<void> | undefined;
   redisDown = false;
+  audioDown = false;
   fenced = false;
   /** Redis' clock minus ours. */
   skewMs = 0;
@@ -144,6 +147,10 @@ export class SessionWorld {
         },
         newest: async () => (this.#redis('newest'), '0-0'),
         read: async () => [],
+      },
+      appendAudio: async (blocks) => {
+        if (this.audioDown) throw new FleetError('redis-unavailable', 'Redis does not answer.');
+        this.audio.push(...blocks);
       },
       tavus: {
         create: async (): Promise<Created> => {
