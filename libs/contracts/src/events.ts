@@ -13,6 +13,9 @@ const Participant = z.object({
   reason: z.string().optional(),
 });
 
+/** Only with `output.userAudio`: whose voice it is, as `user-audio` names it, and ms since 1970 on that stream's clock. */
+const Speaker = z.object({ participantId: z.string(), atMs: Ms });
+
 /** What a conversation tells its backend: one schema per type; the `json` field of an entry of `fleet:{id}:events`. */
 export const eventPayloads = {
   state: z.object({ state: ConversationState, endReason: EndReason.optional() }),
@@ -25,6 +28,8 @@ export const eventPayloads = {
   'tts-stopped': z.object({ context: z.string().optional(), playedMs: Ms.optional() }),
   'bot-started-speaking': z.object({ source: z.enum(['tavus', 'audio']) }),
   'bot-stopped-speaking': z.object({ source: z.enum(['tavus', 'audio']) }),
+  'user-started-speaking': Speaker,
+  'user-stopped-speaking': Speaker,
   interrupted: z.object({ playedMs: Ms, droppedMs: Ms }),
   'settings-updated': z.object({ changed: SettingsChanged }),
   metrics: z.object({

@@ -6,6 +6,7 @@ export * from './frames.ts';
 export * from './http.ts';
 export * from './ids.ts';
 export * from './jobs.ts';
+export * from './media-entries.ts';
 export * from './record.ts';
 export * from './room-url.ts';
 export * from './settings.ts';
