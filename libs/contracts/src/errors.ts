@@ -49,6 +49,8 @@ export const errorCodes = {
   },
   'stream-full': { status: 429, category: 'rate-limit', blame: 'caller', retry: true, scope: 'request' },
   'redis-unavailable': { status: 503, category: 'connectivity', blame: 'us', retry: true, scope: 'request' },
+  'api-unavailable': { status: 503, category: 'connectivity', blame: 'us', retry: true, scope: 'request' },
+  'redis-only': { status: 501, category: 'invalid-request', blame: 'caller', retry: false, scope: 'request' },
   'shutting-down': { status: 503, category: 'application', blame: 'us', retry: true, scope: 'request' },
   internal: { status: 500, category: 'application', blame: 'us', retry: true, scope: 'session' },
   'tavus-invalid-request': {

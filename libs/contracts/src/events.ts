@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { EndReason } from './end-reason.ts';
 import { ErrorCategory } from './errors.ts';
+import type { EntryFields, MalformedFrame } from './frames.ts';
 import { SettingsChanged } from './settings.ts';
 import { ConversationState } from './state.ts';
 
@@ -64,4 +65,58 @@ export const eventTypes = Object.keys(eventPayloads) as readonly EventType[]; //
 
 export function isEventType(text: string): text is EventType {
   return Object.hasOwn(eventPayloads, text);
+}
+
+type ParsedEvent = { readonly event: EventEnvelope } | { readonly malformed: MalformedFrame };
+const decoder = new TextDecoder();
+
+/** Reads an entry of `fleet:{id}:events`. A type that is not known (a newer owner's) is malformed in `type`. */
+export function parseEventEntry(id: string, fields: EntryFields): ParsedEvent {
+  const text = (name: string): string => {
+    const value = fields.get(name);
+    return value === undefined ? '' : decoder.decode(value);
+  };
+  return parseEvent({
+    id,
+    type: text('type'),
+    at: Number(text('at')),
+    epoch: Number(text('epoch')),
+    data: json(text('json')),
+  });
+}
+
+/** Reads an event of the api's event stream: the JSON of its `data` line, which has the time as ISO-8601. */
+export function parseEventLine(line: string): ParsedEvent {
+  const parsed = EventLine.safeParse(json(line));
+  if (!parsed.success)
+    return { malformed: { field: parsed.error.issues[0]?.path.join('.') || 'data', problem: 'is malformed' } };
+  return parseEvent({ ...parsed.data, at: Date.parse(parsed.data.at) });
+}
+const EventLine = z.object({
+  id: z.string(),
+  type: z.string(),
+  at: z.iso.datetime(),
+  epoch: z.number(),
+  data: z.unknown(),
+});
+
+function parseEvent({ id, type, at, epoch, data }: Candidate): ParsedEvent {
+  const malformed = (field: string): ParsedEvent => ({ malformed: { field, problem: 'is malformed' } });
+  if (!isEventType(type)) return malformed('type');
+  if (!Number.isSafeInteger(at) || at <= 0) return malformed('at');
+  if (!Number.isSafeInteger(epoch) || epoch < 0) return malformed('epoch');
+  const payload = eventPayloads[type].safeParse(data);
+  if (!payload.success) return malformed('json');
+  // Safe: `data` was parsed by the schema of `type`; the compiler cannot tie the two halves of the union together.
+  return { event: { id, at, epoch, type, data: payload.data } as EventEnvelope };
+}
+type Candidate = { id: string; type: string; at: number; epoch: number; data: unknown };
+
+/** Undefined for what is no JSON: no payload's schema takes that. */
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

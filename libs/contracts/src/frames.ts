@@ -4,6 +4,8 @@ import { SettingsDelta } from './settings.ts';
 
 /** Longest audio in one entry, bytes: over 5 s at 48 kHz stereo s16; a longer one is a mistake that would hold up the reader. */
 export const MAX_AUDIO_BYTES = 1_000_000;
+/** About 20 minutes of 100 ms frames: the bound on what one conversation can put into Redis. Older entries go first. */
+export const MAX_FRAMES = 12_000;
 const MAX_JSON_BYTES = 64 * 1024;
 /** Deeper than any message means something; some thousand levels would overflow the stack of whoever walks it. */
 const MAX_JSON_DEPTH = 64;

@@ -25,6 +25,32 @@ export const jobs = {
 } as const;
 
 export type JobName = keyof typeof jobs;
+
+// A second wake-up for the same conversation within this time is the same one. Shorter than the sweeper's 5 s, so that
+// it never swallows a wake-up that is needed.
+const START_DEDUPLICATION_MS = 2000;
+
+/**
+ * BullMQ options of a job. Jobs are only wake-ups: what is done tells nobody anything that the record does not. Kept by age and by
+ * count, or a flood fills Redis. No custom jobId: BullMQ refuses a second job of the same id while the first is kept, done or not.
+ */
+export function jobOptions(name: JobName, conversationId: string): JobOptions {
+  return {
+    removeOnComplete: { age: 3600, count: 1000 },
+    removeOnFail: { age: 86_400, count: 5000 },
+    attempts: jobs[name].attempts,
+    backoff: { type: 'exponential', delay: 500, jitter: 0.5 },
+    ...(name === 'start' ? { deduplication: { id: conversationId, ttl: START_DEDUPLICATION_MS } } : {}),
+  };
+}
+type JobOptions = {
+  removeOnComplete: { age: number; count: number };
+  removeOnFail: { age: number; count: number };
+  attempts: number;
+  backoff: { type: 'exponential'; delay: number; jitter: number };
+  deduplication?: { id: string; ttl: number };
+};
+
 export type StartData = z.infer<typeof StartData>;
 export type ControlData = z.infer<typeof ControlData>;
 

@@ -1,6 +1,6 @@
+import { parseRedisUrl, type RedisTarget } from '@tavus-fleet/contracts';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { Log } from './log.ts';
-import { parseRedisUrl, type RedisTarget } from './url.ts';
 
 /** A connection to a single server or Sentinel group, or to a Cluster. */
 export type RedisConnection = Redis | Cluster;

@@ -1,7 +1,7 @@
 import {
   eventPayloads,
   FleetError,
-  isEventType,
+  parseEventEntry,
   type EventEnvelope,
   type OutboundEvent,
   type Ownership,
@@ -14,7 +14,6 @@ import { silentLog, type Log } from './log.ts';
 import { textScript } from './scripts.ts';
 
 const appendScript = textScript('append-event');
-const decoder = new TextDecoder();
 
 /** A page of events. `lastId` is where the next page starts, also when all entries of this one were malformed. */
 export type EventPage = { readonly events: readonly EventEnvelope[]; readonly lastId: string };
@@ -82,28 +81,7 @@ export class EventLog {
 
 /** Reads an entry of an events stream. Throws `FleetError('internal')` naming the field when it is malformed. */
 export function parseEvent(entry: StreamEntry): EventEnvelope {
-  const text = (name: string): string => {
-    const value = entry.fields.get(name);
-    return value === undefined ? '' : decoder.decode(value);
-  };
-  const type = text('type');
-  const at = Number(text('at'));
-  const epoch = Number(text('epoch'));
-  if (!isEventType(type)) throw malformed(entry, 'type');
-  if (!Number.isSafeInteger(at) || at <= 0) throw malformed(entry, 'at');
-  if (!Number.isSafeInteger(epoch) || epoch < 0) throw malformed(entry, 'epoch');
-  let json: unknown;
-  try {
-    json = JSON.parse(text('json'));
-  } catch {
-    throw malformed(entry, 'json');
-  }
-  const data = eventPayloads[type].safeParse(json);
-  if (!data.success) throw malformed(entry, 'json');
-  // Safe: `data` was parsed by the schema of `type`; the compiler cannot tie the two halves of the union together.
-  return { id: entry.id, at, epoch, type, data: data.data } as EventEnvelope;
-}
-
-function malformed(entry: StreamEntry, field: string): FleetError {
-  return new FleetError('internal', `Event ${entry.id} is malformed.`, { field });
+  const parsed = parseEventEntry(entry.id, entry.fields);
+  if ('event' in parsed) return parsed.event;
+  throw new FleetError('internal', `Event ${entry.id} is malformed.`, { field: parsed.malformed.field });
 }

@@ -1,13 +1,10 @@
-import { ConversationId, frameFields, FleetError, InboundFrame } from '@tavus-fleet/contracts';
+import { ConversationId, FleetError, frameFields, InboundFrame, MAX_FRAMES } from '@tavus-fleet/contracts';
 import { redisCall } from './call.ts';
 import type { RedisConnection } from './connect.ts';
 import type { Keys } from './keys.ts';
 import { textScript } from './scripts.ts';
 
 const numbered = textScript('append-numbered');
-
-/** About 20 minutes of 100 ms frames: the bound on what one conversation can put into Redis. Older entries go first. */
-export const MAX_FRAMES = 12_000;
 
 /**
  * Appends a frame to a conversation's stream and answers the entry's id. Throws `FleetError('malformed-frame')` naming the

@@ -5,11 +5,11 @@ export { connectRedis, ensureConnected, type RedisConnection, type RedisRole } f
 export { compareIds, readEntries, type StreamEntry } from './entries.ts';
 export { EventLog, parseEvent, type EventPage } from './events.ts';
 export { addAudio, type AudioBlock } from './media-out.ts';
-export { acceptedOf, addFrame, addNumberedFrame, MAX_FRAMES } from './frames-out.ts';
+export { acceptedOf, addFrame, addNumberedFrame } from './frames-out.ts';
 export { ping, RedisHealth, serverInfo, type Pingable, type ServerInfo } from './health.ts';
 export { Idempotency, type IdempotencyClaim } from './idempotency.ts';
 export { Janitor } from './janitor.ts';
-export { createKeys, type ConversationKeys, type FleetKeys, type Keys } from './keys.ts';
+export { createKeys, type FleetKeys, type Keys } from './keys.ts';
 export { LeaseKeeper, RENEW_EVERY_MS, type HeldLease, type LeaseListener, type LeaseRenewals } from './lease-keeper.ts';
 export { LEASE_TTL_MS, Leases, newNonce, type Acquired, type Renewal } from './leases.ts';
 export { Ledger, type LedgerIntent, type LedgerRow } from './ledger.ts';
@@ -27,5 +27,4 @@ export {
 export { mergeSettings } from './settings.ts';
 export { StreamReader, type OnEntries, type StreamReaderOptions, type StreamSource } from './stream-reader.ts';
 export { parseTavusName, tavusName, type TavusName } from './tavus-name.ts';
-export { parseRedisUrl, type RedisTarget } from './url.ts';
 export { WorkerHeartbeat, WorkerRegistry } from './workers.ts';

@@ -1,19 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ConversationId, WorkerId } from '@tavus-fleet/contracts';
-
-/** The keys of one conversation. All carry the hash tag `{<conversationId>}`, so that one script may touch several in Cluster. */
-export type ConversationKeys = {
-  readonly record: string;
-  readonly secrets: string;
-  readonly frames: string;
-  /** Hash: producer → number of its last message that is in the frames stream. */
-  readonly producers: string;
-  readonly events: string;
-  readonly audio: string;
-  readonly video: string;
-  readonly userAudio: string;
-  readonly lease: string;
-};
+import { conversationKeys, type ConversationId, type ConversationKeys, type WorkerId } from '@tavus-fleet/contracts';
 
 /** Keys of the whole fleet, under the fixed tag `{fleet}`. */
 export type FleetKeys = {
@@ -54,20 +40,7 @@ export function createKeys(prefix: string): Keys {
       idempotency: (createdBy, idempotencyKey) =>
         `${fleet}:idempotency:${createdBy}:${createHash('sha256').update(idempotencyKey).digest('hex')}`,
     },
-    conversation(id) {
-      const base = `${prefix}:{${id}}`;
-      return {
-        record: `${base}:record`,
-        secrets: `${base}:secrets`,
-        frames: `${base}:frames`,
-        producers: `${base}:producers`,
-        events: `${base}:events`,
-        audio: `${base}:audio`,
-        video: `${base}:video`,
-        userAudio: `${base}:user-audio`,
-        lease: `${base}:lease`,
-      };
-    },
+    conversation: (id) => conversationKeys(prefix, id),
     bell: (workerId) => `${prefix}:{w:${workerId}}:bell`,
   };
 }

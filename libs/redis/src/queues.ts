@@ -1,6 +1,14 @@
-import { FleetError, jobs, queuePrefix, type ControlData, type JobName, type StartData } from '@tavus-fleet/contracts';
+import {
+  FleetError,
+  jobOptions,
+  jobs,
+  queuePrefix,
+  type ControlData,
+  type JobName,
+  type StartData,
+} from '@tavus-fleet/contracts';
 import { withDeadline } from '@tavus-fleet/lifecycle';
-import { Queue, type JobsOptions } from 'bullmq';
+import { Queue } from 'bullmq';
 import { redisCall } from './call.ts';
 import { connectRedis, type RedisConnection } from './connect.ts';
 import { silentLog, type Log } from './log.ts';
@@ -27,11 +35,6 @@ export type EnqueueOptions = {
 };
 
 const ENQUEUE_MS = 3000;
-// A second wake-up for the same conversation within this time is the same one. Shorter than the sweeper's 5 s, so that
-// it never swallows a wake-up that is needed.
-const START_DEDUPLICATION_MS = 2000;
-// Jobs are only wake-ups: what is done tells nobody anything that the record does not. By age and by count, or a flood fills Redis.
-const keep = { removeOnComplete: { age: 3600, count: 1000 }, removeOnFail: { age: 86_400, count: 5000 } } as const;
 
 /**
  * Puts wake-ups into the queues `sessions` and `control`. A job carries no truth: adding one twice does nothing worse than
@@ -84,7 +87,12 @@ export class Queues {
     } as const;
     try {
       const job = await withDeadline(deadline, () =>
-        redisCall(() => queue.add(name, parsed.data, jobOptions(name, data.conversationId, options))),
+        redisCall(() =>
+          queue.add(name, parsed.data, {
+            ...jobOptions(name, data.conversationId),
+            ...(options.urgent ? { lifo: true } : {}),
+          }),
+        ),
       );
       return job.id ?? '';
     } catch (error) {
@@ -128,15 +136,4 @@ export class Queues {
       ),
     );
   }
-}
-
-/** BullMQ options of a job. No custom jobId: BullMQ refuses a second job of the same id while the first is kept, done or not. */
-function jobOptions(name: JobName, conversationId: string, options: EnqueueOptions): JobsOptions {
-  return {
-    ...keep,
-    attempts: jobs[name].attempts,
-    backoff: { type: 'exponential', delay: 500, jitter: 0.5 },
-    ...(options.urgent ? { lifo: true } : {}),
-    ...(name === 'start' ? { deduplication: { id: conversationId, ttl: START_DEDUPLICATION_MS } } : {}),
-  };
 }

@@ -1,6 +1,6 @@
-import { splitRequest, StartRequest } from '@tavus-fleet/contracts';
+import { readRecord, splitRequest, StartRequest } from '@tavus-fleet/contracts';
 import { expect, it } from 'vitest';
-import { newRecordFields, patchArguments, readRecord } from './record-codec.ts';
+import { newRecordFields, patchArguments } from './record-codec.ts';
 
 const spec = splitRequest(StartRequest.parse({ replicaId: 'r', settings: { model: 'm' } })).spec;
 const fields = newRecordFields({ conversationId: 'c1', createdBy: 'k', spec });

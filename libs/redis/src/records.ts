@@ -4,6 +4,7 @@ import {
   finalState,
   isFinal,
   mayMove,
+  readRecord,
   splitRequest,
   SettingsDelta,
   type ConversationRecord,
@@ -19,7 +20,7 @@ import type { RedisConnection } from './connect.ts';
 import { ConversationIndex, decodeCursor, encodeCursor, type IndexEntry } from './conversation-index.ts';
 import type { Keys } from './keys.ts';
 import { silentLog, type Log } from './log.ts';
-import { newRecordFields, patchArguments, readRecord, type RecordPatch } from './record-codec.ts';
+import { newRecordFields, patchArguments, type RecordPatch } from './record-codec.ts';
 import { conversationKeyList, wordScript } from './scripts.ts';
 import { mergeSettings } from './settings.ts';
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { ConversationKeys } from '@tavus-fleet/contracts';
 import { Cluster } from 'ioredis';
 import type { RedisConnection } from './connect.ts';
-import type { ConversationKeys } from './keys.ts';
 
 type Argument = string | number | Buffer;
 /** What a script is called with. All keys of one call share a hash tag. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { WorkerConfig } from '@tavus-fleet/config';
+import { parseRedisUrl } from '@tavus-fleet/contracts';
 import { systemClock } from '@tavus-fleet/lifecycle';
 import {
   ClusterStreamReader,
@@ -9,7 +10,6 @@ import {
   LeaseKeeper,
   Leases,
   Ledger,
-  parseRedisUrl,
   queueConnection,
   Queues,
   Records,

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { FleetError, type InboundFrame } from '@tavus-fleet/contracts';
+import { FleetError, MAX_FRAMES, parseRedisUrl, type InboundFrame } from '@tavus-fleet/contracts';
 import { withDeadline } from '@tavus-fleet/lifecycle';
 import {
   ClusterStreamReader,
   EventLog,
   Idempotency,
-  MAX_FRAMES,
   Queues,
   Records,
   RedisHealth,
@@ -16,7 +15,6 @@ import {
   addNumberedFrame,
   connectRedis,
   createKeys,
-  parseRedisUrl,
   redisCall,
   type Keys,
   type RedisConnection,

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { parseRedisUrl } from './url.ts';
+import { parseRedisUrl } from './redis-url.ts';
 
 const base = { tls: false, db: 0 };
 

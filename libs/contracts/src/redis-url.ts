@@ -1,4 +1,4 @@
-import { FleetError } from '@tavus-fleet/contracts';
+import { FleetError } from './errors.ts';
 
 export type RedisNode = { readonly host: string; readonly port: number };
 
