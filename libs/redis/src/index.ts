@@ -12,7 +12,7 @@ export { Janitor } from './janitor.ts';
 export { createKeys, type FleetKeys, type Keys } from './keys.ts';
 export { LeaseKeeper, RENEW_EVERY_MS, type HeldLease, type LeaseListener, type LeaseRenewals } from './lease-keeper.ts';
 export { LEASE_TTL_MS, Leases, newNonce, type Acquired, type Renewal } from './leases.ts';
-export { Ledger, type LedgerIntent, type LedgerRow } from './ledger.ts';
+export { Ledger, type LedgerIntent, type LedgerRow, type OwnRow } from './ledger.ts';
 export { silentLog, type Log } from './log.ts';
 export { queueConnection, Queues, type EnqueueOptions } from './queues.ts';
 export { type RecordPatch } from './record-codec.ts';
@@ -24,7 +24,10 @@ export {
   type SettingsOutcome,
   type StoredSecrets,
 } from './records.ts';
+export { ReaperNotes, type Audit } from './reaper-notes.ts';
 export { mergeSettings } from './settings.ts';
 export { StreamReader, type OnEntries, type StreamReaderOptions, type StreamSource } from './stream-reader.ts';
 export { parseTavusName, tavusName, type TavusName } from './tavus-name.ts';
+export { Turns } from './turns.ts';
 export { WorkerHeartbeat, WorkerRegistry } from './workers.ts';
+export { whereabouts, type Whereabouts } from './whereabouts.ts';

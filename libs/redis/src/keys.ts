@@ -9,6 +9,14 @@ export type FleetKeys = {
   readonly workers: string;
   /** Sorted set: conversation id by lease deadline (ms), the sweeper's index. */
   readonly leases: string;
+  /** Sorted set: what the reaper suspects, by when it was first seen (ms). */
+  readonly suspects: string;
+  /** String: which run of Redis it is and since when the fleet knows it. */
+  readonly since: string;
+  /** String: what the reaper's last pass found, as JSON. */
+  readonly audit: string;
+  /** String that is there while nobody may do a fleet-wide round of that name again. */
+  turn(name: string): string;
   /** Sorted set: conversation id by creation time (ms), one per API key. */
   index(createdBy: string): string;
   /** String: what an Idempotency-Key stands for. Hashed, because a caller may put anything of any length in it. */
@@ -36,6 +44,10 @@ export function createKeys(prefix: string): Keys {
       ledger: `${fleet}:ledger`,
       workers: `${fleet}:workers`,
       leases: `${fleet}:leases`,
+      suspects: `${fleet}:suspects`,
+      since: `${fleet}:since`,
+      audit: `${fleet}:audit`,
+      turn: (name) => `${fleet}:turn:${name}`,
       index: (createdBy) => `${fleet}:index:${createdBy}`,
       idempotency: (createdBy, idempotencyKey) =>
         `${fleet}:idempotency:${createdBy}:${createHash('sha256').update(idempotencyKey).digest('hex')}`,

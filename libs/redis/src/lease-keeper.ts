@@ -81,6 +81,11 @@ export class LeaseKeeper {
     return this.#held.size;
   }
 
+  /** Whether a lease of this conversation is in its care: not lost as far as Redis has said. */
+  holds(conversationId: string): boolean {
+    return this.#held.has(conversationId);
+  }
+
   /** Renews all now; never rejects. A renewal that still waits for its answer is not overtaken by a second one. */
   renewNow(): Promise<void> {
     this.#renewing ??= this.#renew().finally(() => (this.#renewing = undefined));

@@ -4,10 +4,11 @@ import { redisCall } from './call.ts';
 import type { RedisConnection } from './connect.ts';
 import type { Keys } from './keys.ts';
 import { silentLog, type Log } from './log.ts';
-import { wordScript } from './scripts.ts';
+import { textScript, wordScript } from './scripts.ts';
 
 const intendScript = wordScript('ledger-intend', ['ok', 'full']);
 const adoptScript = wordScript('ledger-adopt', ['ok']);
+const keepScript = textScript('ledger-keep');
 
 const Intent = z.object({
   conversationId: ConversationId,
@@ -26,6 +27,8 @@ const LedgerRow = Intent.extend({
   adoptedAt: z.number().optional(),
 });
 export type LedgerRow = z.infer<typeof LedgerRow>;
+/** A row as its owner knows it. */
+export type OwnRow = LedgerIntent & { readonly tavusConversationId?: string };
 
 /**
  * Every Tavus conversation of ours that is or may be open: written before the create request leaves, removed when it is known to
@@ -52,6 +55,13 @@ export class Ledger {
   async adopted(intent: LedgerIntent, tavusConversationId: string): Promise<void> {
     const row = JSON.stringify(Intent.parse(intent));
     await redisCall(() => adoptScript.run(this.#redis, [this.#key], intent.name, tavusConversationId, row));
+  }
+
+  /** The owner of these rows writes those anew that are gone: Redis may have lost data. Answers how many were. */
+  async keep(rows: readonly OwnRow[]): Promise<number> {
+    if (rows.length === 0) return 0;
+    const args = rows.flatMap((row) => [row.name, JSON.stringify(row)]);
+    return Number(await redisCall(() => keepScript.run(this.#redis, [this.#key], ...args)));
   }
 
   /** It is known to be closed, or never came to be. False if there was no such row. */

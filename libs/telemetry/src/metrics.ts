@@ -37,6 +37,7 @@ export const metricNames = [
   'fleet_takeovers_total',
   'fleet_tavus_requests_total',
   'fleet_tavus_unended',
+  'fleet_tavus_audit_age_seconds',
   'fleet_browser_memory_bytes',
 ] as const;
 export type MetricName = (typeof metricNames)[number];
@@ -57,6 +58,8 @@ export type Metrics = {
   /** `status`: HTTP status, or what came instead of an answer. */
   tavusRequest(route: TavusRoute | (string & {}), status: number | 'timeout' | 'network' | 'aborted'): void;
   tavusUnended(count: number): void;
+  /** How old that count is. */
+  tavusAuditAge(seconds: number): void;
   browserMemory(bytes: number): void;
   /** The exposition text and its content type. */
   expose(): Promise<{ contentType: string; body: string }>;
@@ -134,6 +137,10 @@ export function createMetrics(options: { only?: readonly MetricName[]; processMe
     registers: where('fleet_tavus_requests_total'),
   });
   const unended = gauge('fleet_tavus_unended', 'Tavus conversations of this fleet that are not known to have ended.');
+  const auditAge = gauge(
+    'fleet_tavus_audit_age_seconds',
+    'Age of fleet_tavus_unended: time since the reaper last compared the ledger with the list of Tavus.',
+  );
   const memory = gauge('fleet_browser_memory_bytes', 'Resident memory of the browsers of this worker.');
 
   const collectors: (() => Promise<void> | void)[] = [];
@@ -157,6 +164,7 @@ export function createMetrics(options: { only?: readonly MetricName[]; processMe
     takeover: () => takeovers.inc(),
     tavusRequest: (route, status) => requests.inc({ route: oneOf(tavusRoutes, route), status: statusLabel(status) }),
     tavusUnended: (count) => finite(count, (value) => unended.set(value)),
+    tavusAuditAge: (seconds) => finite(seconds, (value) => auditAge.set(value)),
     browserMemory: (bytes) => finite(bytes, (value) => memory.set(value)),
     onExpose: (collect) => void collectors.push(collect),
     async expose() {

@@ -13,6 +13,7 @@ import {
   queueConnection,
   Queues,
   Records,
+  ReaperNotes,
   RedisHealth,
   StreamReader,
   WorkerRegistry,
@@ -20,19 +21,23 @@ import {
   type RedisRole,
   type StreamSource,
 } from '@tavus-fleet/redis';
-import { createDailyRooms } from '@tavus-fleet/rooms';
+import { createDailyRooms, type Rooms } from '@tavus-fleet/rooms';
 import { createTavusClient } from '@tavus-fleet/tavus';
 import { createMetrics, type Logger } from '@tavus-fleet/telemetry';
 import packageJson from '../package.json' with { type: 'json' };
 import { ControlJobs } from './control.ts';
+import { OwnRows } from './own-rows.ts';
 import { BullStartJobs } from './start-jobs.ts';
 import type { WorkerParts } from './worker.ts';
 
-/** Everything a worker is made of, opened in this order and closed in the reverse one. `env` is what Chromium may inherit of. */
+/**
+ * Everything a worker is made of, opened in this order and closed in the reverse one. `openRooms` makes its browsers; a whole fleet in
+ * one process, as tests have it, brings rooms without any.
+ */
 export async function compose(
   config: WorkerConfig,
   log: Logger,
-  env: Readonly<Record<string, string | undefined>>,
+  openRooms: (config: WorkerConfig, log: Logger) => Promise<Rooms>,
 ): Promise<{ parts: WorkerParts; close: () => Promise<void> }> {
   await using held = new AsyncDisposableStack();
   const workerId = `w-${randomBytes(6).toString('hex')}`;
@@ -68,6 +73,9 @@ export async function compose(
 
   const metrics = createMetrics();
   const records = new Records(commands, keys, log);
+  const ledger = new Ledger(commands, keys, log);
+  const ownRows = new OwnRows({ keep: (rows) => ledger.keep(rows), holds: (id) => keeper.holds(id) }, clock, log);
+  held.defer(() => ownRows.close());
   const tavus = createTavusClient({
     baseUrl: config.tavus.baseUrl,
     apiKey: config.tavus.apiKey.reveal(),
@@ -76,19 +84,7 @@ export async function compose(
     onRequest: (route, status) => metrics.tavusRequest(route, status),
   });
   held.defer(() => tavus.close());
-  const rooms = await createDailyRooms({
-    chromium: {
-      env,
-      sandbox: config.chromium.sandbox,
-      executablePath: config.chromium.path,
-      extraArgs: config.chromium.proxy === undefined ? [] : [`--proxy-server=${config.chromium.proxy}`],
-    },
-    bundleUrl: config.dailyBundleUrl ?? '',
-    sessionsPerBrowser: config.sessionsPerBrowser,
-    prewarm: true,
-    log: (line) => log.debug({ line }, 'browser'),
-    clock,
-  });
+  const rooms = await openRooms(config, log);
   held.defer(() => rooms.close());
 
   const parts: WorkerParts = {
@@ -103,7 +99,9 @@ export async function compose(
     reader,
     records,
     events: new EventLog(commands, keys, log),
-    ledger: new Ledger(commands, keys, log),
+    ledger,
+    ownRows,
+    notes: new ReaperNotes(commands, keys),
     leases,
     keeper,
     registry: new WorkerRegistry(commands, keys, { log }),
@@ -116,4 +114,24 @@ export async function compose(
   };
   const owned = held.move();
   return { parts, close: () => owned.disposeAsync() };
+}
+
+/** Rooms in headless Chromium. `env` is what it may inherit of. */
+export function chromiumRooms(
+  env: Readonly<Record<string, string | undefined>>,
+): (config: WorkerConfig, log: Logger) => Promise<Rooms> {
+  return (config, log) =>
+    createDailyRooms({
+      chromium: {
+        env,
+        sandbox: config.chromium.sandbox,
+        executablePath: config.chromium.path,
+        extraArgs: config.chromium.proxy === undefined ? [] : [`--proxy-server=${config.chromium.proxy}`],
+      },
+      bundleUrl: config.dailyBundleUrl ?? '',
+      sessionsPerBrowser: config.sessionsPerBrowser,
+      prewarm: true,
+      log: (line) => log.debug({ line }, 'browser'),
+      clock: systemClock,
+    });
 }

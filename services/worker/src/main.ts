@@ -1,7 +1,7 @@
 import { ConfigError, loadConfig, type WorkerConfig } from '@tavus-fleet/config';
 import { onShutdownSignal } from '@tavus-fleet/lifecycle';
 import { createLogger, slotStates } from '@tavus-fleet/telemetry';
-import { compose } from './compose.ts';
+import { chromiumRooms, compose } from './compose.ts';
 import { buildDebugServer } from './debug-server.ts';
 import { FleetWorker } from './worker.ts';
 
@@ -20,7 +20,7 @@ function configOrExit(): WorkerConfig {
 
 const config = configOrExit();
 const log = createLogger({ name: 'worker', level: config.logLevel });
-const { parts, close } = await compose(config, log, process.env);
+const { parts, close } = await compose(config, log, chromiumRooms(process.env));
 
 const debug = buildDebugServer({
   live: () => true,
@@ -33,6 +33,11 @@ const worker = new FleetWorker(parts, url, () => void stop('drain asked'));
 parts.metrics.onExpose(async () => {
   const slots = worker.sessions.slots();
   for (const state of slotStates) parts.metrics.slots(state, slots[state]);
+  const audit = await parts.notes.audit();
+  if (audit) {
+    parts.metrics.tavusUnended(audit.unended);
+    parts.metrics.tavusAuditAge(audit.ageMs / 1_000);
+  }
   parts.metrics.browserMemory(await parts.rooms.memoryBytes());
 });
 

@@ -17,6 +17,7 @@ import {
 import type { Rooms } from '@tavus-fleet/rooms';
 import { TavusFailure, type CreateConversation, type TavusClient } from '@tavus-fleet/tavus';
 import type { Logger, Metrics } from '@tavus-fleet/telemetry';
+import type { OwnRows } from './own-rows.ts';
 import type { Created, SessionLedger, SessionTavus } from './session/conversations.ts';
 import type { SessionDeps, SessionFrames, SessionRecords } from './session/deps.ts';
 import { Session } from './session/session.ts';
@@ -31,6 +32,7 @@ export type FactoryDeps = {
   readonly keys: Keys;
   readonly reader: StreamSource;
   readonly ledger: Ledger;
+  readonly ownRows: OwnRows;
   readonly tavus: TavusClient;
   readonly rooms: Rooms;
   readonly metrics: Metrics;
@@ -167,7 +169,7 @@ function tavusOf({ tavus }: FactoryDeps, record: ConversationRecord, { epoch }: 
 }
 
 function ledgerOf(
-  { ledger, config, workerId }: FactoryDeps,
+  { ledger, ownRows, config, workerId }: FactoryDeps,
   record: ConversationRecord,
   ownership: Ownership,
 ): SessionLedger {
@@ -185,12 +187,19 @@ function ledgerOf(
       });
       const intent = { conversationId, epoch, attempt, name, workerId };
       intents.set(name, intent);
-      return { outcome: await ledger.intend(intent, config.tavus.maxConcurrent), name };
+      const outcome = await ledger.intend(intent, config.tavus.maxConcurrent);
+      if (outcome === 'ok') ownRows.has(intent);
+      return { outcome, name };
     },
     async adopted(name, tavusConversationId) {
       const intent = intents.get(name);
-      if (intent) await ledger.adopted(intent, tavusConversationId);
+      if (!intent) return;
+      ownRows.has({ ...intent, tavusConversationId });
+      await ledger.adopted(intent, tavusConversationId);
     },
-    closed: async (name) => void (await ledger.closed(name)),
+    async closed(name) {
+      await ownRows.drop(name);
+      await ledger.closed(name);
+    },
   };
 }

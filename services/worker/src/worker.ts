@@ -5,11 +5,14 @@ import {
   type LeaseKeeper,
   type Leases,
   type Queues,
+  type ReaperNotes,
   type RedisHealth,
   type WorkerRegistry,
 } from '@tavus-fleet/redis';
 import { ClaimLoop } from './claim.ts';
 import type { ControlJobs } from './control.ts';
+import { fleetReaperPort } from './reaper/fleet-port.ts';
+import { Reaper, type ReaperOptions } from './reaper/reaper.ts';
 import { makeSession, type FactoryDeps } from './session-factory.ts';
 import { Sessions } from './sessions.ts';
 import type { BullStartJobs } from './start-jobs.ts';
@@ -26,6 +29,9 @@ export type WorkerParts = FactoryDeps & {
   readonly queues: Queues;
   readonly startJobs: BullStartJobs;
   readonly controlJobs: ControlJobs;
+  readonly notes: ReaperNotes;
+  /** For tests; the defaults are the product's. */
+  readonly reaping?: Pick<ReaperOptions, 'askEveryMs' | 'confirmMs' | 'settleMs'> & { readonly everyMs?: number };
 };
 
 /**
@@ -37,6 +43,8 @@ export class FleetWorker {
   readonly sessions: Sessions;
   readonly #claims: ClaimLoop;
   readonly #sweeper: Sweeper;
+  readonly #reaper: Reaper;
+  readonly #closing = new AbortController();
   readonly #since = new Date().toISOString();
   readonly #url: string;
   readonly #onDrainAsked: () => void;
@@ -64,6 +72,20 @@ export class FleetWorker {
       log.warn({ err: error }, 'claiming failed; going on'),
     );
     this.#sweeper = new Sweeper(this.#sweeps(), clock, (error) => log.warn({ err: error }, 'sweep failed; going on'));
+    const { redis, keys, ledger, notes, tavus, reaping } = parts;
+    this.#reaper = new Reaper(
+      fleetReaperPort({
+        fleetId: config.fleetId,
+        redis,
+        keys,
+        ledger,
+        notes,
+        tavus,
+        signal: this.#closing.signal,
+        everyMs: reaping?.everyMs,
+      }),
+      { clock, log, ...reaping },
+    );
   }
 
   async start(): Promise<void> {
@@ -76,6 +98,7 @@ export class FleetWorker {
     controlJobs.start();
     this.#claims.start();
     this.#sweeper.start();
+    this.#reaper.start();
   }
 
   /** Takes no more, finishes what lives (bounded), then closes its loops. */
@@ -86,6 +109,8 @@ export class FleetWorker {
     await this.sessions.drain('drained', drainMs);
     await closing;
     await this.#sweeper.close();
+    this.#closing.abort(new FleetError('shutting-down', 'The worker is stopping.'));
+    await this.#reaper.close();
     await controlJobs.close();
     this.#heartbeat?.[Symbol.dispose]();
     await registry
