@@ -182,6 +182,19 @@ it('lets a test wait that says why', () => {
   ).toEqual([]);
 });
 
+it('takes a peer for declared: whoever installs the package brings it', () => {
+  expect(
+    check({
+      'libs/redis/package.json': JSON.stringify({
+        name: '@fleet/redis',
+        dependencies: { '@fleet/contracts': '1' },
+        peerDependencies: { ioredis: '1' },
+      }),
+      'libs/redis/src/keys.ts': `import 'ioredis';`,
+    }),
+  ).toEqual([]);
+});
+
 it('names a cycle of packages', () => {
   const found = check({
     'libs/contracts/package.json': manifest('contracts', 'zod', '@fleet/redis'),

@@ -7,7 +7,7 @@ export interface Workspace {
   /** `libs/rooms`, from the root */
   readonly dir: string;
   readonly kind: 'service' | 'lib' | 'testkit' | 'test';
-  /** Declared for running. */
+  /** Declared for running; a peer is brought by whoever installs the package. */
   readonly dependencies: ReadonlySet<string>;
 }
 
@@ -24,6 +24,7 @@ interface Manifest {
   readonly name: string;
   readonly workspaces?: readonly string[];
   readonly dependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
 }
 
@@ -31,9 +32,14 @@ export function readTree(root: string): Tree {
   const manifest = readManifest(join(root, 'package.json'));
   const files = (manifest.workspaces ?? []).flatMap((pattern) => globSync(`${pattern}/package.json`, { cwd: root }));
   const workspaces = files.map((file): Workspace => {
-    const { name, dependencies } = readManifest(join(root, file));
+    const { name, dependencies, peerDependencies } = readManifest(join(root, file));
     const dir = file.slice(0, -'/package.json'.length);
-    return { name, dir, kind: kindOf(dir), dependencies: new Set(Object.keys(dependencies ?? {})) };
+    return {
+      name,
+      dir,
+      kind: kindOf(dir),
+      dependencies: new Set(Object.keys({ ...dependencies, ...peerDependencies })),
+    };
   });
   const shared = new Set(Object.keys({ ...manifest.dependencies, ...manifest.devDependencies }));
   return { root, scope: `@${manifest.name}/`, workspaces, shared };

@@ -1,0 +1,16 @@
+/** Talking avatars for a backend: start one, let it speak, watch it, stop it. */
+export { createFleet, type Fleet, type FleetOptions } from './fleet.ts';
+export type { CallOptions, Conversation, ReadOptions } from './conversation.ts';
+export type { Pcm, Said, SayOptions } from './utterances.ts';
+export {
+  FleetError,
+  type ConversationState,
+  type ConversationView,
+  type EndReason,
+  type ErrorCode,
+  type EventEnvelope,
+  type EventPayload,
+  type EventType,
+  type SettingsDelta,
+  type StartRequestInput as StartRequest,
+} from '@tavus-fleet/contracts';
