@@ -6,6 +6,8 @@ export { compareIds, readEntries, type StreamEntry } from './entries.ts';
 export { EventLog, parseEvent, type EventPage } from './events.ts';
 export { addAudio, type AudioBlock } from './media-out.ts';
 export { acceptedOf, addFrame, addNumberedFrame } from './frames-out.ts';
+export { handOverSteps, type HandOverStep } from './hand-over-steps.ts';
+export { HandOvers, type Claim, type Offer } from './hand-overs.ts';
 export { ping, RedisHealth, serverInfo, type Pingable, type ServerInfo } from './health.ts';
 export { Idempotency, type IdempotencyClaim } from './idempotency.ts';
 export { Janitor } from './janitor.ts';

@@ -9,6 +9,8 @@ export type FleetKeys = {
   readonly workers: string;
   /** Sorted set: conversation id by lease deadline (ms), the sweeper's index. */
   readonly leases: string;
+  /** Sorted set: conversation id by the deadline of its offer (ms), the heirs' index. */
+  readonly offers: string;
   /** Sorted set: what the reaper suspects, by when it was first seen (ms). */
   readonly suspects: string;
   /** String: which run of Redis it is and since when the fleet knows it. */
@@ -28,6 +30,8 @@ export type Keys = {
   readonly prefix: string;
   readonly fleet: FleetKeys;
   conversation(id: ConversationId): ConversationKeys;
+  /** Hash: one hand-over of that conversation, in its slot. */
+  handOver(id: ConversationId): string;
   /** Stream that wakes the worker's blocked reader. A worker id has no `:`, so the tag meets no conversation's. */
   bell(workerId: WorkerId): string;
 };
@@ -44,6 +48,7 @@ export function createKeys(prefix: string): Keys {
       ledger: `${fleet}:ledger`,
       workers: `${fleet}:workers`,
       leases: `${fleet}:leases`,
+      offers: `${fleet}:offers`,
       suspects: `${fleet}:suspects`,
       since: `${fleet}:since`,
       audit: `${fleet}:audit`,
@@ -53,6 +58,7 @@ export function createKeys(prefix: string): Keys {
         `${fleet}:idempotency:${createdBy}:${createHash('sha256').update(idempotencyKey).digest('hex')}`,
     },
     conversation: (id) => conversationKeys(prefix, id),
+    handOver: (id) => `${prefix}:{${id}}:hand-over`,
     bell: (workerId) => `${prefix}:{w:${workerId}}:bell`,
   };
 }

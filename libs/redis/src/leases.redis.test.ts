@@ -166,20 +166,6 @@ describe('release', () => {
   });
 });
 
-describe('handOver', () => {
-  it('makes the heir the owner with no moment between', async () => {
-    const owner = await owned();
-    const nonce = newNonce();
-    const given = await leases.handOver(owner, { workerId: 'w2', nonce }, '5-0');
-    expect(given).toEqual({ ownership: { conversationId: id, epoch: 2, nonce } });
-    expect(await records.get(id)).toMatchObject({ owner: 'w2', epoch: 2, position: '5-0' });
-    expect(await leases.acquire(id, 'w3')).toEqual({ refused: 'held' });
-    expect(await records.patch(owner, { position: '6-0' })).toBe('fenced');
-    expect(await leases.handOver(owner, { workerId: 'w4', nonce: newNonce() })).toEqual({ refused: 'fenced' });
-    expect((await leases.renewAll([{ conversationId: id, epoch: 2, nonce }])).get(id)).toEqual({ status: 'held' });
-  });
-});
-
 async function disposableRedis() {
   const server = await startRedis();
   return Object.assign(server, { [Symbol.asyncDispose]: () => server.stop() });

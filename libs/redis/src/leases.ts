@@ -8,7 +8,6 @@ import { listScript, textScript, wordScript } from './scripts.ts';
 const acquireScript = textScript('acquire');
 const renewScript = textScript('renew');
 const releaseScript = wordScript('release', ['released', 'fenced']);
-const handOverScript = textScript('hand-over');
 const touchScript = wordScript('touch-leases', ['touched']);
 const dueScript = listScript('due-leases');
 
@@ -107,28 +106,6 @@ export class Leases {
    */
   async release(owner: Ownership): Promise<'released' | 'fenced'> {
     return redisCall(() => releaseScript.run(this.#redis, this.#pair(owner.conversationId), owner.epoch, owner.nonce));
-  }
-
-  /** Makes another worker the owner at `position`, with no moment between. The heir made its nonce itself and told the owner. */
-  async handOver(
-    owner: Ownership,
-    heir: { workerId: string; nonce: string },
-    position = '',
-  ): Promise<{ readonly ownership: Ownership } | { readonly refused: 'fenced' | 'final' }> {
-    const answer = await redisCall(() =>
-      handOverScript.run(
-        this.#redis,
-        this.#pair(owner.conversationId),
-        owner.epoch,
-        owner.nonce,
-        heir.workerId,
-        heir.nonce,
-        this.#ttlMs,
-        position,
-      ),
-    );
-    if (answer === 'fenced' || answer === 'final') return { refused: answer };
-    return { ownership: { conversationId: owner.conversationId, epoch: Number(answer), nonce: heir.nonce } };
   }
 
   /**

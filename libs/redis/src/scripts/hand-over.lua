@@ -1,8 +1,12 @@
--- hand-over: the owner makes another worker the owner, with the position it stopped at.
--- keys      record, lease
--- arguments epoch, nonce, heir's worker id, heir's nonce, TTL in ms, position or ''
--- answer    the heir's epoch | 'fenced' | 'final'
--- invariant there is no moment without an owner and none with two
+-- hand-over: the owner makes its heir the owner, with the position it stopped at.
+-- keys      record, lease, hand-over
+-- arguments epoch, nonce, token, TTL of the lease in ms, ms the heir has to show itself, position or '', then fields (see apply_fields)
+-- answer    'given' (also when it was given already: a retry after a lost answer) | 'refused' (no heir is ready, or it was asked to end) | 'fenced'
+-- invariant there is no moment without an owner and none with two; position and ownership change in one step
+local given = redis.call('HMGET', KEYS[3], 'token', 'phase', 'epoch')
+if given[1] == ARGV[3] and given[3] == ARGV[1] and (given[2] == 'given' or given[2] == 'shown') then
+  return 'given'
+end
 if not owns(KEYS[1], ARGV[1], ARGV[2]) then
   return 'fenced'
 end
@@ -10,13 +14,16 @@ local lease = redis.call('GET', KEYS[2])
 if lease and lease ~= ARGV[2] .. ':' .. ARGV[1] then
   return 'fenced'
 end
-if is_final(redis.call('HGET', KEYS[1], 'state')) then
-  return 'final'
+if hand_over_phase(KEYS[1], KEYS[3], ARGV[3]) ~= 'ready' then
+  return 'refused'
+end
+local heir = redis.call('HMGET', KEYS[3], 'heir', 'heirNonce')
+apply_fields(KEYS[1], 7)
+if ARGV[6] ~= '' then
+  redis.call('HSET', KEYS[1], 'positionAt', text(now_ms()))
 end
 local epoch = text(redis.call('HINCRBY', KEYS[1], 'epoch', 1))
-redis.call('HSET', KEYS[1], 'owner', ARGV[3], 'ownerNonce', ARGV[4])
-if ARGV[6] ~= '' then
-  redis.call('HSET', KEYS[1], 'position', ARGV[6])
-end
-redis.call('SET', KEYS[2], ARGV[4] .. ':' .. epoch, 'PX', ARGV[5])
-return epoch
+redis.call('HSET', KEYS[1], 'owner', heir[1], 'ownerNonce', heir[2])
+redis.call('SET', KEYS[2], heir[2] .. ':' .. epoch, 'PX', ARGV[4])
+hand_over_step(KEYS[3], 'given', ARGV[5])
+return 'given'

@@ -53,3 +53,27 @@ local function finish(keys, state, reason)
   end
 end
 
+-- The step at which a hand-over stands: 'void' when there is none of that token, when its deadline has passed, when the one who offered
+-- it is not the owner any more, or when the conversation was asked to end: its owner finishes it. What was given stays given.
+local function hand_over_phase(record, hand_over, token)
+  local at = redis.call('HMGET', hand_over, 'token', 'phase', 'until', 'epoch')
+  if not at[2] or at[1] ~= token then
+    return 'void'
+  end
+  if at[2] == 'given' or at[2] == 'shown' then
+    return at[2]
+  end
+  local now = redis.call('HMGET', record, 'epoch', 'state', 'desired')
+  if tonumber(at[3]) <= now_ms() or now[1] ~= at[4] or now[2] ~= 'live' or now[3] then
+    return 'void'
+  end
+  return at[2]
+end
+
+-- Takes a step that stands for so many ms. It is forgotten a minute after its deadline: whoever asks later finds it void.
+local function hand_over_step(hand_over, phase, ms)
+  local deadline = text(now_ms() + tonumber(ms))
+  redis.call('HSET', hand_over, 'phase', phase, 'until', deadline)
+  redis.call('PEXPIRE', hand_over, tonumber(ms) + 60000)
+  return deadline
+end
