@@ -34,7 +34,11 @@ afterAll(async () => {
   await worker?.[Symbol.asyncDispose]();
 });
 
-async function world(to: string, open: (port: number) => TransportWorld['transport']): Promise<TransportWorld> {
+async function world(
+  to: string,
+  media: boolean,
+  open: (port: number) => TransportWorld['transport'],
+): Promise<TransportWorld> {
   const proxy = await CutProxy.to(Number(new URL(to).port));
   await worker.playing(true);
   return {
@@ -42,6 +46,7 @@ async function world(to: string, open: (port: number) => TransportWorld['transpo
     cut: () => proxy.cut(),
     frames: (id) => worker.frames(id),
     playing: (on) => worker.playing(on),
+    addAudio: media ? (id, count) => worker.addAudio(id, count) : undefined,
     tell: (id, event) => worker.tell(id, event),
     until: (condition) => vi.waitUntil(condition, { timeout: 8_000, interval: 10 }).then(() => undefined),
     end: () => proxy.close(),
@@ -51,10 +56,11 @@ async function world(to: string, open: (port: number) => TransportWorld['transpo
 transportContract('through Redis', () =>
   world(
     redis.url,
+    true,
     (port) => new RedisTransport({ redis: `redis://127.0.0.1:${port}`, keyPrefix: redis.keyPrefix, patienceMs: 5_000 }),
   ),
 );
 
 transportContract('by the api', () =>
-  world(api.url, (port) => new HttpTransport({ url: `http://127.0.0.1:${port}`, key, patienceMs: 5_000 })),
+  world(api.url, false, (port) => new HttpTransport({ url: `http://127.0.0.1:${port}`, key, patienceMs: 5_000 })),
 );

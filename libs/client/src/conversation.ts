@@ -9,8 +9,10 @@ import {
 import { orAborted, withDeadline } from '@tavus-fleet/lifecycle';
 import { z } from 'zod';
 import { checked } from './checked.ts';
-import type { FrameSender, Transport } from './transport.ts';
-import { Utterances, type Pcm, type Said, type SayOptions } from './utterances.ts';
+import { readAudio, readUserAudio, readVideo, type AudioBlock, type Picture, type UserAudioBlock } from './media.ts';
+import type { Entry, FrameSender, MediaStream, Transport } from './transport.ts';
+import type { Pcm, Said } from './utterance.ts';
+import { Utterances, type SayOptions } from './utterances.ts';
 import { Watch } from './watch.ts';
 
 export type CallOptions = {
@@ -56,7 +58,12 @@ export class Conversation implements AsyncDisposable {
     this.#ours = ours;
     this.#onClose = onClose;
     this.#watch = new Watch(state, (after, signal) => this.#events(after, signal), this.#life.signal);
-    this.#utterances = new Utterances(() => this.#frames(), limits.aheadMs);
+    this.#utterances = new Utterances({
+      sender: () => this.#frames(),
+      aheadMs: limits.aheadMs,
+      ended: () => this.#watch.ended,
+    });
+    this.#watch.on((event) => this.#utterances.told(event));
   }
 
   /** As last heard from the fleet. Kept up from the first time that it is asked for. */
@@ -72,7 +79,7 @@ export class Conversation implements AsyncDisposable {
   /** Speech that was accepted and is not yet heard, ms. `say` keeps it within `aheadMs`. */
   get bufferedMs(): number {
     const { acceptedMs = 0, heardMs = 0 } = this.#openSender?.progress ?? {};
-    return Math.round(acceptedMs - heardMs);
+    return this.#watch.isOver ? 0 : Math.round(acceptedMs - heardMs);
   }
 
   /** Resolves when the avatar is there and listens. Rejects with `conversation-over` when it ends before. No deadline of its own: the fleet has one (`limits.startTimeoutSeconds`). */
@@ -104,6 +111,7 @@ export class Conversation implements AsyncDisposable {
    */
   async say(speech: Pcm, options: SayOptions): Promise<Said> {
     checked(SayShape, { rate: options.rate, channels: options.channels, context: options.context }, 'options');
+    this.#watch.follow(); // an interruption from elsewhere cuts it too
     return this.#utterances.say(speech, options);
   }
 
@@ -147,6 +155,21 @@ export class Conversation implements AsyncDisposable {
     yield* this.#events(after, this.#until(signal));
   }
 
+  /** The avatar's voice (`output.streams.audio`), about 20 ms a block. Redis only. Whoever falls behind by half a minute misses what was dropped. */
+  audio(options: ReadOptions = {}): AsyncGenerator<AudioBlock, void, void> {
+    return readAudio(this.#media('audio', options));
+  }
+
+  /** The avatar's pictures (`output.streams.video`). Redis only. */
+  video(options: ReadOptions = {}): AsyncGenerator<Picture, void, void> {
+    return readVideo(this.#media('video', options));
+  }
+
+  /** What users say (`output.userAudio`), and who says it. Redis only. */
+  userAudio(options: ReadOptions = {}): AsyncGenerator<UserAudioBlock, void, void> {
+    return readUserAudio(this.#media('userAudio', options));
+  }
+
   /** Gives back what is open here; the conversation itself goes on. May be called twice. */
   async close(): Promise<void> {
     if (this.#life.signal.aborted) return;
@@ -166,6 +189,10 @@ export class Conversation implements AsyncDisposable {
 
   async *#events(after: string, signal: AbortSignal): AsyncGenerator<EventEnvelope, void, void> {
     yield* (await this.#transport).events(this.id, after, signal);
+  }
+
+  async *#media(stream: MediaStream, { after = '0', signal }: ReadOptions): AsyncGenerator<Entry, void, void> {
+    yield* (await this.#transport).media(this.id, stream, after, this.#until(signal));
   }
 
   #frames(): Promise<FrameSender> {

@@ -1,5 +1,10 @@
-import type { EventEnvelope, InboundFrame, OutboundEvent } from '@tavus-fleet/contracts';
-import { StartRequest } from '@tavus-fleet/contracts';
+import {
+  FleetError,
+  StartRequest,
+  type EventEnvelope,
+  type InboundFrame,
+  type OutboundEvent,
+} from '@tavus-fleet/contracts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FrameSender, Transport } from './transport.ts';
 
@@ -13,6 +18,8 @@ export type TransportWorld = {
   /** The worker plays what it has, or keeps it. */
   playing(on: boolean): Promise<void>;
   tell(conversationId: string, event: OutboundEvent): Promise<void>;
+  /** The worker adds so many blocks of sound to the conversation's audio stream. Undefined: this way has no media. */
+  readonly addAudio: ((conversationId: string, count: number) => Promise<void>) | undefined;
   /** Resolves when it holds; fails the test when it does not within some seconds. */
   until(condition: () => boolean): Promise<void>;
   end(): Promise<void>;
@@ -187,6 +194,21 @@ export function transportContract(name: string, make: () => Promise<TransportWor
       const second = await eventsUntil(id, isMessage(119), first.at(-1)?.id);
       await telling;
       expect(counts([...first, ...second])).toEqual(Array.from({ length: 120 }, (_, count) => ({ count })));
+    });
+
+    it('brings what the avatar says, each block once, though its connections are cut; or says that this way cannot', async () => {
+      const id = await live();
+      const read = async (): Promise<unknown> => {
+        const times: number[] = [];
+        for await (const { fields } of world.transport.media(id, 'audio', '0', soon()))
+          if (times.push(Number(Buffer.from(fields.get('pts') ?? []).toString())) % 50 === 0) world.cut();
+        return times;
+      };
+      const reading = read().catch((error: unknown) => (error instanceof FleetError ? error.code : error));
+      await world.addAudio?.(id, 150);
+      await world.transport.ask(id, 'stop', undefined, soon());
+      const outcome = await reading;
+      expect(outcome).toEqual(world.addAudio ? Array.from({ length: 150 }, (_, at) => 1_000 + at * 20) : 'redis-only');
     });
 
     it('stops: once or twice, the end is told once, and no frame is taken after it', async () => {

@@ -9,6 +9,8 @@ import type {
 /** One entry of a stream as it is in Redis. */
 export type Entry = { readonly id: string; readonly fields: ReadonlyMap<string, Uint8Array> };
 
+export type MediaStream = 'audio' | 'video' | 'userAudio';
+
 /**
  * How a fleet is reached: straight through Redis, or by its api. Every call rejects with a FleetError, or with the signal's reason;
  * what may be tried again (`error.retry`) has been tried until the signal aborted. `after` is the id of the last entry that was seen, `0` = none.
@@ -27,6 +29,11 @@ export interface Transport {
   frames(conversationId: string): FrameSender;
   /** Each event once and in order, also over cuts. Ends after `ended`, or when nothing can follow any more. */
   events(conversationId: string, after: string, signal: AbortSignal): AsyncIterable<EventEnvelope>;
+  /**
+   * Each entry once and in order, unless it was trimmed before it was read. Ends when the conversation is over and all is read. Throws
+   * `redis-only` where the way has no such streams.
+   */
+  media(conversationId: string, stream: MediaStream, after: string, signal: AbortSignal): AsyncIterable<Entry>;
   /** Everything that is under way ends. May be called twice. */
   close(): Promise<void>;
 }

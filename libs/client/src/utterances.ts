@@ -1,10 +1,8 @@
-import { FleetError, type InboundFrame } from '@tavus-fleet/contracts';
+import { isFinal, type EndReason, type EventEnvelope } from '@tavus-fleet/contracts';
 import { orAborted } from '@tavus-fleet/lifecycle';
-import { Pieces, pcmMs, type PcmFormat } from './pcm.ts';
+import type { PcmFormat } from './pcm.ts';
 import type { FrameSender } from './transport.ts';
-
-/** Speech as interleaved s16le PCM: all at once, or in portions of any size as they are made. */
-export type Pcm = Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+import { INTERRUPTED, Utterance, type Pcm, type Said } from './utterance.ts';
 
 export type SayOptions = {
   /** Samples a second: 8000 to 48000 Hz. */
@@ -17,184 +15,83 @@ export type SayOptions = {
   readonly signal?: AbortSignal;
 };
 
-/** An utterance of which everything was accepted, or that was cut by an interruption. */
-export type Said = {
-  readonly context: string;
-  /** Accepted sound, ms. */
-  readonly sentMs: number;
-  /** An interruption came before all was accepted. */
-  readonly interrupted: boolean;
-  /** Resolves when the avatar has played it, it was interrupted, or the conversation is over. Never rejects. */
-  readonly played: Promise<void>;
+type Options = {
+  readonly sender: () => Promise<FrameSender>;
+  readonly aheadMs: number;
+  /** Why the conversation ended; a rejection means that nobody here will know. */
+  readonly ended: () => Promise<EndReason>;
 };
 
-/** Pieces on their way at once: enough to fill a slow line, few enough that an interruption is soon through. */
-const ON_THE_WAY = 16;
-/** Why an utterance was cut; never seen outside. */
-const INTERRUPTED = new Error('Interrupted.');
-
 /**
- * Utterances of one conversation, one after the other in the order of the calls, and interruptions, which overtake. It takes from a
- * source only what may be sent: the speech that is ahead of what is heard stays within `aheadMs`.
+ * Utterances of one conversation, one after the other in the order of the calls, and interruptions, which overtake. Whoever
+ * interrupts (we, another process, the api): what was being said ends, or its rest would be spoken after the silence.
  */
 export class Utterances {
-  readonly #sender: () => Promise<FrameSender>;
-  readonly #aheadMs: number;
-  readonly #open = new Set<AbortController>();
+  readonly #options: Options;
+  /** Utterances that wait, are being sent, or are not yet heard. */
+  readonly #open = new Set<Utterance>();
+  /** Interruptions of ours that no event has told of yet; what they silence was cut when they were sent. */
+  readonly #own = new Set<string>();
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(sender: () => Promise<FrameSender>, aheadMs: number) {
-    this.#sender = sender;
-    this.#aheadMs = aheadMs;
+  constructor(options: Options) {
+    this.#options = options;
   }
 
-  async say(speech: Pcm, options: SayOptions): Promise<Said> {
-    const { rate, channels = 1, context = crypto.randomUUID(), signal } = options;
-    const cut = new AbortController();
-    const stop = signal ? AbortSignal.any([cut.signal, signal]) : cut.signal;
-    this.#open.add(cut);
+  async say(speech: Pcm, { rate, channels = 1, context = crypto.randomUUID(), signal }: SayOptions): Promise<Said> {
+    const format: PcmFormat = { rate, channels };
+    const utterance = new Utterance(context, format, this.#options.aheadMs, signal);
+    this.#open.add(utterance);
+    void utterance.played.then(() => this.#open.delete(utterance));
     const before = this.#turn;
-    const own = Promise.withResolvers<void>();
-    this.#turn = own.promise;
+    const sent = Promise.withResolvers<void>();
+    this.#turn = sent.promise;
     try {
-      await orAborted(before, stop);
-      return await new Utterance(await this.#sender(), context, { rate, channels }, this.#aheadMs).send(speech, stop);
+      await orAborted(before, utterance.stop);
+      await utterance.send(await this.#options.sender(), speech);
     } catch (error) {
-      if (error !== INTERRUPTED) throw error;
-      return { context, sentMs: 0, interrupted: true, played: Promise.resolve() };
+      if (error !== INTERRUPTED) {
+        utterance.settle(false);
+        throw error;
+      }
     } finally {
-      this.#open.delete(cut);
-      void before.then(own.resolve);
+      void before.then(sent.resolve);
     }
+    if (!utterance.interrupted) this.#settleAtTheEnd(utterance);
+    const { sentMs, interrupted, played } = utterance;
+    return { context, sentMs, interrupted, played };
   }
 
   /** Ends every utterance that was begun or waits, and silences the avatar. Resolves when the interruption is in the stream. */
   async interrupt(reason: string | undefined): Promise<void> {
-    for (const cut of this.#open) cut.abort(INTERRUPTED);
-    const sender = await this.#sender();
-    await sender.append({ type: 'interruption', ...(reason === undefined ? {} : { reason }) });
+    const context = crypto.randomUUID();
+    this.#own.add(context);
+    for (const utterance of this.#open) utterance.interrupt();
+    const sender = await this.#options.sender();
+    await sender.append({ type: 'interruption', context, ...(reason === undefined ? {} : { reason }) });
   }
 
-  /** Resolves when everything that was said so far is accepted. */
+  /** What the fleet tells. */
+  told(event: EventEnvelope): void {
+    if (event.type === 'state' && isFinal(event.data.state)) this.#own.clear();
+    if (event.type !== 'interrupted') return;
+    const { by = '', context, playedMs } = event.data;
+    const isOurs = this.#own.delete(by);
+    for (const utterance of this.#open) {
+      if (!isOurs) utterance.interrupt();
+      if (utterance.interrupted) utterance.settle(false, utterance.context === context ? playedMs : undefined);
+    }
+  }
+
+  /** Resolves when everything that was said so far is accepted, or has failed. */
   get settled(): Promise<void> {
     return this.#turn;
   }
-}
 
-class Utterance {
-  readonly #sender: FrameSender;
-  readonly #context: string;
-  readonly #format: PcmFormat;
-  readonly #aheadMs: number;
-  readonly #underWay = new Set<Promise<void>>();
-  readonly #failed = new AbortController();
-  #sentMs = 0;
-
-  constructor(sender: FrameSender, context: string, format: PcmFormat, aheadMs: number) {
-    this.#sender = sender;
-    this.#context = context;
-    this.#format = format;
-    this.#aheadMs = aheadMs;
+  #settleAtTheEnd(utterance: Utterance): void {
+    this.#options.ended().then(
+      (reason) => utterance.settle(reason === 'stopped' || reason === 'drained'),
+      () => utterance.settle(false),
+    );
   }
-
-  async send(speech: Pcm, until: AbortSignal): Promise<Said> {
-    const stop = AbortSignal.any([until, this.#failed.signal]);
-    await this.#sender.append({ type: 'tts-started', context: this.#context }, stop);
-    let interrupted = false;
-    try {
-      await this.#sendAll(speech, stop);
-    } catch (error) {
-      interrupted = error === INTERRUPTED;
-      if (!interrupted) {
-        await this.#close().catch(() => undefined); // the first error is the one to tell
-        throw error;
-      }
-    }
-    if (!interrupted) await this.#close();
-    return {
-      context: this.#context,
-      sentMs: this.#sentMs,
-      interrupted,
-      played: interrupted ? Promise.resolve() : this.#played(),
-    };
-  }
-
-  async #sendAll(speech: Pcm, stop: AbortSignal): Promise<void> {
-    const pieces = new Pieces(this.#format);
-    for await (const portion of portionsOf(speech, stop)) {
-      for (const audio of pieces.of(portion)) {
-        await this.#room(stop);
-        this.#put({ type: 'tts-audio', ...this.#format, audio }, stop);
-      }
-    }
-    while (this.#underWay.size > 0) await orAborted(Promise.race(this.#underWay), stop);
-    stop.throwIfAborted();
-  }
-
-  /** Until a further piece may go: few are on their way, and what waits to be heard is not too much. */
-  async #room(stop: AbortSignal): Promise<void> {
-    for (;;) {
-      stop.throwIfAborted();
-      if (this.#underWay.size >= ON_THE_WAY) await orAborted(Promise.race(this.#underWay), stop);
-      else if (this.#waitingMs() < this.#aheadMs) return;
-      else await orAborted(changeOf(this.#sender), stop);
-    }
-  }
-
-  #put(frame: Extract<InboundFrame, { type: 'tts-audio' }>, stop: AbortSignal): void {
-    const ms = pcmMs(frame.audio.byteLength, this.#format);
-    const sending: Promise<void> = this.#sender
-      .append(frame, stop)
-      .then(
-        () => void (this.#sentMs += ms),
-        (error: unknown) => this.#failed.abort(error),
-      )
-      .finally(() => this.#underWay.delete(sending));
-    this.#underWay.add(sending);
-  }
-
-  #close(): Promise<void> {
-    return this.#sender.append({ type: 'tts-stopped', context: this.#context });
-  }
-
-  #waitingMs(): number {
-    const { acceptedMs, heardMs } = this.#sender.progress;
-    return acceptedMs - heardMs;
-  }
-
-  async #played(): Promise<void> {
-    const goal = this.#sender.progress.acceptedMs;
-    while (this.#sender.progress.heardMs < goal - 0.5) await changeOf(this.#sender);
-  }
-}
-
-/** The portions of a source; it is told to stop (`return`) when we do, but not waited for: it may be waiting itself, for a voice that never comes. */
-async function* portionsOf(given: Pcm, stop: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
-  const speech = given instanceof Uint8Array ? [given] : given;
-  const source: AsyncIterator<Uint8Array> | Iterator<Uint8Array> =
-    Symbol.asyncIterator in speech ? speech[Symbol.asyncIterator]() : speech[Symbol.iterator]();
-  let done = false;
-  try {
-    for (;;) {
-      const next = await orAborted(Promise.resolve(source.next()), stop);
-      if (next.done) {
-        done = true;
-        return;
-      }
-      if (!(next.value instanceof Uint8Array))
-        throw new FleetError('invalid-request', 'Speech must come as Uint8Array (s16le PCM).', { field: 'pcm' });
-      yield next.value;
-    }
-  } finally {
-    if (!done) void Promise.resolve(source.return?.()).catch(() => undefined); // it was told; how it takes it is its own
-  }
-}
-
-function changeOf(sender: FrameSender): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const off = sender.onProgress(() => {
-    off();
-    resolve();
-  });
-  return promise;
 }

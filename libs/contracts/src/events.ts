@@ -31,7 +31,13 @@ export const eventPayloads = {
   'bot-stopped-speaking': z.object({ source: z.enum(['tavus', 'audio']) }),
   'user-started-speaking': Speaker,
   'user-stopped-speaking': Speaker,
-  interrupted: z.object({ playedMs: Ms, droppedMs: Ms }),
+  /** `context`: of the utterance that was cut, of which `playedMs` were played. `by`: of the interruption frame, so that its sender knows it again. */
+  interrupted: z.object({
+    playedMs: Ms,
+    droppedMs: Ms,
+    context: z.string().optional(),
+    by: z.string().optional(),
+  }),
   'settings-updated': z.object({ changed: SettingsChanged }),
   metrics: z.object({
     ttfbMs: Ms.optional(),

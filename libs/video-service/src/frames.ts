@@ -26,7 +26,15 @@ export type FrameOut =
   | { readonly type: 'tts-started'; readonly context?: string }
   | { readonly type: 'tts-stopped'; readonly context?: string; readonly playedMs?: number }
   | { readonly type: 'bot-started-speaking' | 'bot-stopped-speaking'; readonly source: 'tavus' | 'audio' | 'transport' }
-  | { readonly type: 'interrupted'; readonly playedMs: number; readonly droppedMs: number }
+  | {
+      readonly type: 'interrupted';
+      readonly playedMs: number;
+      readonly droppedMs: number;
+      /** Of the utterance that was cut. */
+      readonly context?: string;
+      /** Context of the frame that asked for it. */
+      readonly by?: string;
+    }
   | { readonly type: 'metrics'; readonly data: EventPayload<'metrics'> }
   | { readonly type: 'settings-updated'; readonly changed: Record<string, unknown>; readonly settings: SettingsDelta }
   | { readonly type: 'replica-joined'; readonly participantId: string; readonly userName?: string }

@@ -157,7 +157,7 @@ export class TavusVideoService {
         return speech.process(frame);
       case 'interruption':
         this.#voice.interrupted();
-        return void speech.interrupt(this.#life.signal);
+        return void speech.interrupt(this.#life.signal, frame.context);
       case 'settings-update': {
         const changed = this.#settings.applyUpdate(frame.settings);
         if ('extra.maxVideoFps' in changed) this.#parts.room.limitUserVideo(this.#settings.maxVideoFps);

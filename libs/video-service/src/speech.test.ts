@@ -84,11 +84,12 @@ describe.each(['stream', 'echo'] as const)('speech in %s mode', (mode) => {
 
   test('two interruptions in one breath, then speech: all of the new speech is heard, none of the old', async () => {
     const { clock, room, speech, of, told, played } = await setup(mode);
+    speech.process({ type: 'tts-started', context: 'first words' });
     speech.process(audio(2_000, '1', 7));
     await clock.pass(500);
     const before = mode === 'stream' ? room.calls.length : room.sent.length;
     void speech.interrupt(never);
-    void speech.interrupt(never);
+    void speech.interrupt(never, 'the second');
     speech.process({ type: 'tts-started', position: '4' });
     speech.process(audio(100, '5', 9));
     speech.mark('6');
@@ -98,8 +99,8 @@ describe.each(['stream', 'echo'] as const)('speech in %s mode', (mode) => {
     await drained;
     expect(told).toHaveLength(2);
     expect(of('interrupted')).toEqual([
-      { type: 'interrupted', playedMs: 500, droppedMs: 1_500 },
-      { type: 'interrupted', playedMs: 0, droppedMs: 0 },
+      { type: 'interrupted', playedMs: 500, droppedMs: 1_500, context: 'first words' },
+      { type: 'interrupted', playedMs: 0, droppedMs: 0, by: 'the second' },
     ]);
     if (mode === 'stream') {
       const after = room.calls.slice(before).flatMap((call) => (call.method === 'write' ? [call.pcm] : []));

@@ -83,7 +83,7 @@ export class Speech {
   }
 
   /** Interruptions queue up one behind the other; speech that comes meanwhile is held and follows the last of them. Never rejects. */
-  interrupt(signal: AbortSignal): Promise<void> {
+  interrupt(signal: AbortSignal, by?: string): Promise<void> {
     if (this.#closed) return Promise.resolve();
     this.#guard.mute();
     const overtaken = this.#held?.length ?? 0;
@@ -96,17 +96,20 @@ export class Speech {
       start: this.#utteranceStart,
       written: this.#utteranceWritten,
       playedBefore: this.#out.playedSamples,
+      ...(this.#context === undefined ? {} : { context: this.#context }),
     };
     this.#open = false;
+    this.#context = undefined;
     this.#utteranceWritten = 0;
-    this.#interrupting = this.#interrupting.then(() => this.#interrupt(utterance, mine, signal));
+    this.#interrupting = this.#interrupting.then(() => this.#interrupt(utterance, mine, signal, by));
     return this.#interrupting;
   }
 
   async #interrupt(
-    utterance: { start: number; written: number; playedBefore: number },
+    utterance: { start: number; written: number; playedBefore: number; context?: string },
     mine: Held[],
     signal: AbortSignal,
+    by: string | undefined,
   ): Promise<void> {
     const report = (error: unknown): undefined => {
       if (!signal.aborted) this.#failed(error);
@@ -123,6 +126,8 @@ export class Speech {
         type: 'interrupted',
         playedMs: msOf(Math.max(0, Math.min(played, utterance.written))),
         droppedMs: msOf(dropped?.droppedSamples ?? 0),
+        ...(utterance.context === undefined ? {} : { context: utterance.context }),
+        ...(by === undefined ? {} : { by }),
       });
     }
     await this.#guard.unmuteWhenQuiet(signal).catch(report);

@@ -198,7 +198,6 @@ export class FrameSocket implements FrameSender {
     this.#again = undefined;
     this.#line?.terminate();
     this.#line = undefined;
-    this.#progress.clear();
     this.#waiting.failAll(error);
     this.#changed.emit();
   }

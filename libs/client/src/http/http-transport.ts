@@ -72,6 +72,13 @@ export class HttpTransport implements Transport {
     return eventSource({ requests: this.#requests, conversationId, after, signal, patienceMs: this.#patienceMs });
   }
 
+  media(): never {
+    throw new FleetError(
+      'redis-only',
+      'The api has no route for media: use createFleet({ redis }) for audio(), video() and userAudio().',
+    );
+  }
+
   /** Nothing stays open by itself: requests end with their signals, sockets with their senders. */
   async close(): Promise<void> {}
 

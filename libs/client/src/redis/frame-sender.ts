@@ -37,6 +37,7 @@ export class RedisFrameSender implements FrameSender {
   #pumping = false;
   #looking: Timer | undefined;
   #over = false;
+  #final = false;
 
   constructor(options: Options) {
     this.#options = options;
@@ -68,7 +69,6 @@ export class RedisFrameSender implements FrameSender {
   close(): void {
     this.#life.abort();
     this.#looking?.[Symbol.dispose]();
-    this.#heard.clear();
     this.#waiting.failAll(closedError());
     this.#changed.emit();
   }
@@ -133,7 +133,7 @@ export class RedisFrameSender implements FrameSender {
   }
 
   #look(): void {
-    if (this.#looking || this.#heard.waits === 0) return;
+    if (this.#looking || this.#heard.waits === 0 || this.#final) return;
     this.#looking = this.#clock.after(LOOK_MS, () => {
       void this.#readPosition().finally(() => {
         this.#looking = undefined;
@@ -150,10 +150,9 @@ export class RedisFrameSender implements FrameSender {
       .then((hash) => readRecord(conversationId, hash))
       .catch(() => undefined);
     if (!record) return; // no worker has taken the job yet, or Redis is silent
-    const final = isFinal(record.state);
-    const moved = final ? this.#heard.clear() : this.#heard.seen(record.position, record.counters.interruptions);
-    if (final) this.#refuseMore();
-    else if (moved) this.#changed.emit();
+    this.#final = isFinal(record.state);
+    if (this.#final) return this.#refuseMore();
+    if (this.#heard.seen(record.position, record.counters.interruptions)) this.#changed.emit();
   }
 }
 

@@ -13,7 +13,7 @@ import {
   type StartRequest,
 } from '@tavus-fleet/contracts';
 import { retry } from '@tavus-fleet/lifecycle';
-import type { Entry, FrameSender, Transport } from '../transport.ts';
+import type { Entry, FrameSender, MediaStream, Transport } from '../transport.ts';
 import { redisCall } from './call.ts';
 import { connect, isCluster, type Connection } from './connection.ts';
 import { RedisFrameSender } from './frame-sender.ts';
@@ -103,6 +103,10 @@ export class RedisTransport implements Transport {
     }
   }
 
+  media(conversationId: string, stream: MediaStream, after: string, signal: AbortSignal): AsyncIterable<Entry> {
+    return this.#read(conversationId, stream, after, signal);
+  }
+
   async close(): Promise<void> {
     this.#feed.close();
     await this.#jobs.close();
@@ -112,7 +116,7 @@ export class RedisTransport implements Transport {
   /** Ends when the conversation is over and a further wait brought nothing: what its owner wrote last is then read. */
   async *#read(
     conversationId: string,
-    stream: 'events',
+    stream: 'events' | MediaStream,
     after: string,
     signal: AbortSignal,
   ): AsyncGenerator<Entry, void, void> {

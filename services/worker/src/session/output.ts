@@ -75,7 +75,15 @@ export class SessionOutput implements FrameSink {
         return this.#write({ type: frame.type, data: { source: frame.source } });
       case 'interrupted':
         this.counters.interruptions += 1;
-        return this.#write({ type: 'interrupted', data: { playedMs: frame.playedMs, droppedMs: frame.droppedMs } });
+        return this.#write({
+          type: frame.type,
+          data: {
+            playedMs: frame.playedMs,
+            droppedMs: frame.droppedMs,
+            ...(frame.context === undefined ? {} : { context: frame.context }),
+            ...(frame.by === undefined ? {} : { by: frame.by }),
+          },
+        });
       case 'metrics':
         if (frame.data.ttfbMs !== undefined) {
           this.metrics.lastTtfbMs = frame.data.ttfbMs;
