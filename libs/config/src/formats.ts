@@ -119,7 +119,8 @@ function isOrigin(text: string): boolean {
   return /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text.toLowerCase();
 }
 
-function list(text: string): string[] {
+/** The entries of a comma-separated variable. */
+export function list(text: string): string[] {
   return text
     .split(',')
     .map((entry) => entry.trim())

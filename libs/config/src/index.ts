@@ -14,3 +14,4 @@ export type {
   WorkerConfig,
 } from './settings.ts';
 export type { Service } from './variables.ts';
+export type { WebhookEndpoint } from './webhook-formats.ts';

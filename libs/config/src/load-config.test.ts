@@ -11,6 +11,9 @@ const hash = 'a'.repeat(64);
 const simulator = { TAVUS_BASE_URL: 'http://127.0.0.1:8090' };
 const production = { FLEET_ID: 'prod', TAVUS_API_KEY: 'tavus-key-value', API_KEYS: `backend:${hash}` };
 
+const signing = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+const hooked = { ...simulator, API_KEYS: `backend:${hash}` };
+
 function problemsOf(service: Service, env: Environment): string[] {
   try {
     loadConfig(service, env);
@@ -103,6 +106,38 @@ describe('wrong values', () => {
     ['worker', { ...simulator, CHROMIUM_SANDBOX: 'maybe' }, 'CHROMIUM_SANDBOX must be one of auto, on, off'],
     ['worker', { ...simulator, WORKER_MAX_SESSIONS: '0' }, 'WORKER_MAX_SESSIONS must be a whole number from 1 to 1000'],
     ['simulator', { SIMULATOR_HOST: '0.0.0.0' }, 'SIMULATOR_HOST must be loopback'],
+    ['api', { ...hooked, WEBHOOKS: 'backend' }, 'WEBHOOKS entry 1 must be name=url|whsec_secret'],
+    [
+      'api',
+      { ...hooked, WEBHOOKS: `backend=http://a.example/|${signing}` },
+      'WEBHOOKS entry 1 must have an https:// URL (http:// for loopback only)',
+    ],
+    [
+      'api',
+      { ...hooked, WEBHOOKS: `backend=https://me:word@a.example/|${signing}` },
+      'WEBHOOKS entry 1 must have a URL without user name, password and fragment',
+    ],
+    [
+      'api',
+      { ...hooked, WEBHOOKS: 'backend=https://a.example/|whsec_c2hvcnQ=' },
+      'WEBHOOKS entry 1 must have secrets of whsec_ and the base64 of 24 to 64 bytes',
+    ],
+    [
+      'api',
+      { ...hooked, WEBHOOKS: `backend=https://a.example/|${signing},backend=https://b.example/|${signing}` },
+      'WEBHOOKS must name each key once',
+    ],
+    ['api', { ...hooked, WEBHOOKS: `other=https://a.example/|${signing}` }, 'WEBHOOKS may name keys of API_KEYS only'],
+    [
+      'api',
+      { ...hooked, WEBHOOKS: `backend=http://localhost:9/|${signing}` },
+      'WEBHOOKS may go to loopback only while WEBHOOK_NETWORKS holds it',
+    ],
+    [
+      'api',
+      { ...hooked, WEBHOOK_NETWORKS: '10.0.0.0/16,0.0.0.0/0' },
+      'WEBHOOK_NETWORKS entry 2 must be a network of at least /8 like 10.20.0.0/16 or fd00:1::/32',
+    ],
   ] as const)('%s: %o', (service, env, problem) => {
     expect(problemsOf(service, env)).toEqual([problem]);
   });
@@ -119,6 +154,23 @@ describe('wrong values', () => {
 
   it('lets the operator’s tool run without a Tavus key', () => {
     expect(loadConfig('cli', { FLEET_ID: 'prod' }).tavus.apiKey).toBeUndefined();
+  });
+});
+
+describe('webhooks', () => {
+  it('are read with one secret or several, and with a token in their URL', () => {
+    const config = loadConfig('api', {
+      ...hooked,
+      WEBHOOKS: `backend=https://a.example/hook/?t=1|${signing}|${signing}`,
+    });
+    expect(config.webhooks.reveal()).toEqual([
+      { name: 'backend', url: 'https://a.example/hook/?t=1', secrets: [signing, signing] },
+    ]);
+  });
+
+  it('are sent to loopback where that is allowed', () => {
+    const allowed = { ...hooked, WEBHOOKS: `backend=http://127.0.0.1:9/|${signing}`, WEBHOOK_NETWORKS: '127.0.0.0/8' };
+    expect(loadConfig('api', allowed).webhookNetworks).toEqual(['127.0.0.0/8']);
   });
 });
 

@@ -38,6 +38,21 @@ export const rules: readonly Rule[] = [
     says: 'may hold http:// origins only while TAVUS_BASE_URL is loopback',
   },
   {
+    variable: 'WEBHOOKS',
+    services: ['api'],
+    broken: ({ WEBHOOKS, API_KEYS }) =>
+      WEBHOOKS.reveal().some(({ name }) => !API_KEYS.reveal().some((key) => key.name === name)),
+    says: 'may name keys of API_KEYS only',
+  },
+  {
+    variable: 'WEBHOOKS',
+    services: ['api'],
+    broken: ({ WEBHOOKS, WEBHOOK_NETWORKS }) =>
+      WEBHOOKS.reveal().some(({ url }) => isLoopbackUrl(url)) &&
+      !WEBHOOK_NETWORKS.some((network) => network.startsWith('127.') || network.startsWith('::1/')),
+    says: 'may go to loopback only while WEBHOOK_NETWORKS holds it',
+  },
+  {
     variable: 'SIMULATOR_HOST',
     services: ['simulator'],
     broken: (values) => !isLoopbackHost(values.SIMULATOR_HOST),

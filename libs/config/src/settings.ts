@@ -2,6 +2,7 @@ import { isLoopbackUrl } from './loopback.ts';
 import type { ApiKey } from './formats.ts';
 import { Secret } from './secret.ts';
 import type { Values } from './variables.ts';
+import type { WebhookEndpoint } from './webhook-formats.ts';
 
 export type LogLevel = Values['LOG_LEVEL'];
 export type RedisSettings = { readonly url: Secret; readonly keyPrefix: string };
@@ -24,6 +25,9 @@ export type ApiConfig = Product & {
   readonly keys: Secret<readonly ApiKey[]>;
   readonly publicUrl: string | undefined;
   readonly userRoomHosts: readonly string[];
+  readonly webhooks: Secret<readonly WebhookEndpoint[]>;
+  /** CIDR; beyond the public internet. */
+  readonly webhookNetworks: readonly string[];
   readonly tavus: TavusSettings;
   readonly otlpEndpoint: string | undefined;
 };
@@ -100,6 +104,8 @@ export const shapes: { readonly [S in keyof Settings]: (values: Values) => Setti
     keys: values.API_KEYS,
     publicUrl: values.PUBLIC_URL,
     userRoomHosts: values.USER_ROOM_HOSTS,
+    webhooks: values.WEBHOOKS,
+    webhookNetworks: values.WEBHOOK_NETWORKS,
     tavus: tavus(values),
     otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT,
   }),

@@ -14,6 +14,7 @@ import {
   optional,
   secret,
 } from './formats.ts';
+import { Networks, Webhooks } from './webhook-formats.ts';
 
 export type Service = 'api' | 'worker' | 'simulator' | 'cli';
 export const services = ['api', 'worker', 'simulator', 'cli'] as const satisfies readonly Service[];
@@ -114,6 +115,24 @@ export const variables = {
       'Hosts whose rooms the avatar may be sent to, separated by commas: a host, *.pattern (https, default port) or an exact origin.',
     fallback: '*.daily.co',
     format: RoomHosts,
+  }),
+  WEBHOOKS: variable({
+    group: 'API',
+    usedBy: ['api'],
+    about:
+      "Where the product backends' webhooks go, as name=url|whsec_secret, separated by commas; the name is that of a key in API_KEYS. A second secret behind another | signs as well, so that secrets can be exchanged. Empty: none are sent. See docs/webhooks.md.",
+    fallback: '',
+    example: 'backend=https://backend.example.com/hooks/avatars|whsec_<base64 of 24 to 64 random bytes>',
+    format: Webhooks,
+  }),
+  WEBHOOK_NETWORKS: variable({
+    group: 'API',
+    usedBy: ['api'],
+    about:
+      'Networks beyond the public internet that webhooks may be sent to, as CIDR, separated by commas (10.20.0.0/16). Looked at when a connection is made. Loopback (127.0.0.0/8, ::1/128) is for tests, and the only one where http:// is taken.',
+    fallback: '',
+    example: '10.20.0.0/16',
+    format: Networks,
   }),
   TAVUS_API_KEY: variable({
     group: 'Tavus',

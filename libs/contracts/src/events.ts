@@ -56,6 +56,8 @@ export const eventPayloads = {
     fatal: z.boolean(),
     message: z.string().optional(),
     field: z.string().optional(),
+    /** How many of the same this stands for; 1 when absent. */
+    count: z.int().positive().optional(),
   }),
   ended: z.object({ endReason: EndReason }),
 } as const;
@@ -125,4 +127,18 @@ function json(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** An event as it is shown to backends, in the event stream and in webhooks. */
+export const EventView = z.object({
+  id: z.string(),
+  type: z.string(),
+  at: z.iso.datetime(),
+  epoch: z.int().nonnegative(),
+  data: z.record(z.string(), z.unknown()),
+});
+export type EventView = z.infer<typeof EventView>;
+
+export function eventView({ id, type, at, epoch, data }: EventEnvelope): EventView {
+  return { id, type, at: new Date(at).toISOString(), epoch, data };
 }

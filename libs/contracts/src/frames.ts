@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { firstProblem } from './issue-text.ts';
 import { SampleRate } from './start-request.ts';
 import { SettingsDelta } from './settings.ts';
 
@@ -154,8 +155,8 @@ export function parseAnyEntry(fields: EntryFields): { frame: InboundFrame } | { 
 function parse(candidate: Record<string, unknown>): { frame: InboundFrame } | { malformed: MalformedFrame } {
   const result = InboundFrame.safeParse(candidate);
   if (result.success) return { frame: result.data };
-  const issue = result.error.issues[0];
-  return { malformed: { field: issue?.path.join('.') || 'entry', problem: issue?.message ?? 'is malformed' } };
+  const { field, message } = firstProblem(result.error, 'entry');
+  return { malformed: { field, problem: message } };
 }
 
 function integer(text: string): number {

@@ -15,6 +15,8 @@ export const ConversationView = z.object({
   epoch: z.int(),
   workerId: z.string().optional(),
   tavusConversationId: z.string().optional(),
+  /** Why the call at Tavus ended, in Tavus' own words; there if it called back. */
+  tavusShutdownReason: z.string().optional(),
   replicaId: z.string(),
   personaId: z.string(),
   createdAt: Time,
@@ -35,6 +37,7 @@ export function viewOf(record: ConversationRecord): ConversationView {
     endReason: record.endReason,
     workerId: record.owner,
     tavusConversationId: record.tavusConversationId,
+    tavusShutdownReason: record.tavusShutdown?.replace(/^\S+ /, ''),
     liveAt: time(record.liveAt),
     endedAt: time(record.endedAt),
     metadata: record.spec.metadata,

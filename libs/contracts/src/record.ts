@@ -40,6 +40,8 @@ export const ConversationRecord = z.object({
   spec: ConversationSpec,
   settings: SettingsDelta.prefault({}),
   tavusConversationId: z.string().optional(),
+  /** Tavus' word on the end of a call: its id, a space, the reason as it came. */
+  tavusShutdown: z.string().optional(),
   /** Id of the last entry of the frames stream that was played; `0` = none. */
   position: z.string().default('0'),
   inferenceId: z.string().optional(),

@@ -64,7 +64,7 @@ test.each([
     fields: ['type', 'message', 'json', '['.repeat(30_000) + ']'.repeat(30_000)],
     field: 'json',
   },
-  { what: 'unknown settings', fields: ['type', 'settings-update', 'json', '{"modle":"x"}'], field: 'settings' },
+  { what: 'unknown settings', fields: ['type', 'settings-update', 'json', '{"modle":"x"}'], field: 'settings.modle' },
   { what: 'a context of 129', fields: ['type', 'tts-started', 'context', 'x'.repeat(129)], field: 'context' },
 ])('$what is malformed in $field', ({ fields, field }) => {
   expect(parseEntry(entry(fields))).toMatchObject({ malformed: { field } });

@@ -13,12 +13,17 @@ const KNOWN_EXTRA = {
   audioPacing: z.enum(['paced', 'burst']).nullable(),
 } as const;
 
+/** Keys that `extra` holds in all, over every update: what is merged must not grow without end. */
+export const MAX_EXTRA_KEYS = 64;
+
 /** Run-time settings of a conversation as a delta: an absent key means "not given", null means "set to null". Unknown keys of `extra` are kept and reported. */
 export const SettingsDelta = z.strictObject({
   model: z.string().max(128).nullable().optional(),
   extra: z
     .record(z.string().min(1).max(64), ExtraValue)
     .superRefine((extra, context) => {
+      if (Object.keys(extra).length > MAX_EXTRA_KEYS)
+        context.addIssue({ code: 'custom', message: `must hold at most ${MAX_EXTRA_KEYS} keys` });
       for (const [key, schema] of Object.entries(KNOWN_EXTRA)) {
         if (!(key in extra)) continue;
         for (const { message } of schema.safeParse(extra[key]).error?.issues ?? [])

@@ -1,6 +1,7 @@
 import {
   eventPayloads,
   FleetError,
+  isWebhookEvent,
   parseEventEntry,
   type EventEnvelope,
   type OutboundEvent,
@@ -11,6 +12,7 @@ import type { RedisConnection } from './connect.ts';
 import { readEntries, type StreamEntry } from './entries.ts';
 import type { Keys } from './keys.ts';
 import { silentLog, type Log } from './log.ts';
+import { WebhookOutbox } from './outbox.ts';
 import { textScript } from './scripts.ts';
 
 const appendScript = textScript('append-event');
@@ -23,11 +25,13 @@ export class EventLog {
   readonly #redis: RedisConnection;
   readonly #keys: Keys;
   readonly #log: Log;
+  readonly #outbox: WebhookOutbox;
 
   constructor(redis: RedisConnection, keys: Keys, log: Log = silentLog) {
     this.#redis = redis;
     this.#keys = keys;
     this.#log = log;
+    this.#outbox = new WebhookOutbox(redis, keys, log);
   }
 
   /** Appends as the owner. Answers the entry's id, or undefined when we are not the owner any more. Throws `internal` for a payload that its schema refuses. */
@@ -72,9 +76,11 @@ export class EventLog {
         field: payload.error.issues[0]?.path.join('.') ?? 'data',
       });
     const { record, events } = this.#keys.conversation(id);
-    const entryId = await redisCall(() =>
-      appendScript.run(this.#redis, [record, events], epoch, nonce, event.type, JSON.stringify(payload.data)),
-    );
+    const write = (): Promise<string> =>
+      redisCall(() =>
+        appendScript.run(this.#redis, [record, events], epoch, nonce, event.type, JSON.stringify(payload.data)),
+      );
+    const entryId = await (isWebhookEvent(event) ? this.#outbox.around(id, write) : write());
     return entryId === '' ? undefined : entryId;
   }
 }

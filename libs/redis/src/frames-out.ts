@@ -1,4 +1,11 @@
-import { ConversationId, FleetError, frameFields, InboundFrame, MAX_FRAMES } from '@tavus-fleet/contracts';
+import {
+  ConversationId,
+  firstProblem,
+  FleetError,
+  frameFields,
+  InboundFrame,
+  MAX_FRAMES,
+} from '@tavus-fleet/contracts';
 import { redisCall } from './call.ts';
 import type { RedisConnection } from './connect.ts';
 import type { Keys } from './keys.ts';
@@ -52,10 +59,8 @@ function fieldsOf(id: string, frame: InboundFrame): (string | Buffer)[] {
     });
   const parsed = InboundFrame.safeParse(frame);
   if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new FleetError('malformed-frame', `The frame is malformed: ${issue?.message ?? 'unknown problem'}.`, {
-      field: issue?.path.join('.') || 'frame',
-    });
+    const { field, message } = firstProblem(parsed.error, 'frame');
+    throw new FleetError('malformed-frame', `The frame is malformed: ${field} ${message}.`, { field });
   }
   return frameFields(parsed.data).map((field) => (typeof field === 'string' ? field : asBuffer(field)));
 }

@@ -17,6 +17,7 @@ export { LEASE_TTL_MS, Leases, newNonce, type Acquired, type Renewal } from './l
 export { Ledger, type LedgerIntent, type LedgerRow, type OwnRow } from './ledger.ts';
 export { silentLog, type Log } from './log.ts';
 export { queueConnection, Queues, type EnqueueOptions } from './queues.ts';
+export { WebhookOutbox, type DueConversation } from './outbox.ts';
 export { type RecordPatch } from './record-codec.ts';
 export {
   Records,
@@ -29,6 +30,7 @@ export {
 export { ReaperNotes, type Audit } from './reaper-notes.ts';
 export { mergeSettings } from './settings.ts';
 export { StreamReader, type OnEntries, type StreamReaderOptions, type StreamSource } from './stream-reader.ts';
+export { TavusNotices, type NoticeOutcome, type TavusNotice } from './tavus-callbacks.ts';
 export { parseTavusName, tavusName, type TavusName } from './tavus-name.ts';
 export { Turns } from './turns.ts';
 export { WorkerHeartbeat, WorkerRegistry } from './workers.ts';

@@ -19,6 +19,8 @@ export type FleetKeys = {
   readonly audit: string;
   /** String that is there while nobody may do a fleet-wide round of that name again. */
   turn(name: string): string;
+  /** Sorted set: conversation id by when its events are to be looked at for webhooks (ms). */
+  readonly webhooks: string;
   /** Sorted set: conversation id by creation time (ms), one per API key. */
   index(createdBy: string): string;
   /** String: what an Idempotency-Key stands for. Hashed, because a caller may put anything of any length in it. */
@@ -53,6 +55,7 @@ export function createKeys(prefix: string): Keys {
       since: `${fleet}:since`,
       audit: `${fleet}:audit`,
       turn: (name) => `${fleet}:turn:${name}`,
+      webhooks: `${fleet}:webhooks`,
       index: (createdBy) => `${fleet}:index:${createdBy}`,
       idempotency: (createdBy, idempotencyKey) =>
         `${fleet}:idempotency:${createdBy}:${createHash('sha256').update(idempotencyKey).digest('hex')}`,

@@ -17,6 +17,8 @@ export type LeaseListener = {
   onLost?(why: 'taken' | 'absent'): void;
   /** When stop or cancel was asked; again when cancel comes after stop. */
   onDesired?(verb: Desired): void;
+  /** Once: Tavus has called back that the conversation's call is over, in its own words. */
+  onTavusShutdown?(reason: string): void;
   /** At each renewal that got no answer; ms since Redis last confirmed this lease. Media goes on, nothing new is begun. */
   onUnknown?(sinceMs: number): void;
   /** Redis has confirmed the lease again after `onUnknown`. */
@@ -38,6 +40,7 @@ type Entry = {
   confirmedAt: number;
   unknown: boolean;
   desired: Desired | undefined;
+  tavusShutdown: string | undefined;
 };
 
 /**
@@ -64,7 +67,14 @@ export class LeaseKeeper {
   /** Takes an acquired lease into care. Throws after close. A second one for the same conversation replaces the first. */
   hold(ownership: Ownership, listener: LeaseListener): HeldLease {
     if (this.#closed) throw new Error('The lease keeper is closed.');
-    const entry: Entry = { ownership, listener, confirmedAt: this.#clock.now(), unknown: false, desired: undefined };
+    const entry: Entry = {
+      ownership,
+      listener,
+      confirmedAt: this.#clock.now(),
+      unknown: false,
+      desired: undefined,
+      tavusShutdown: undefined,
+    };
     this.#held.set(ownership.conversationId, entry);
     this.#timer ??= this.#clock.every(this.#everyMs, () => void this.renewNow());
     const forget = (): boolean => this.#drop(entry);
@@ -135,10 +145,14 @@ export class LeaseKeeper {
       entry.unknown = false;
       this.#tell(entry, () => entry.listener.onKnown?.());
     }
-    const { desired } = renewal;
+    const { desired, tavusShutdown } = renewal;
     if (desired !== undefined && desired !== entry.desired) {
       entry.desired = desired;
       this.#tell(entry, () => entry.listener.onDesired?.(desired));
+    }
+    if (tavusShutdown !== undefined && tavusShutdown !== entry.tavusShutdown) {
+      entry.tavusShutdown = tavusShutdown;
+      this.#tell(entry, () => entry.listener.onTavusShutdown?.(tavusShutdown));
     }
   }
 

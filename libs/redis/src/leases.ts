@@ -13,8 +13,10 @@ const dueScript = listScript('due-leases');
 
 export const LEASE_TTL_MS = 3000;
 
-/** Redis' word about one lease. `absent`: the record is gone, so data was lost; nobody else can own it either. */
-export type Renewal = { readonly status: 'held'; readonly desired?: Desired } | { readonly status: 'lost' | 'absent' };
+/** Redis' word about one lease. `tavusShutdown`: Tavus has said that its call is over, and why. `absent`: the record is gone, so data was lost; nobody else can own it either. */
+export type Renewal =
+  | { readonly status: 'held'; readonly desired?: Desired; readonly tavusShutdown?: string }
+  | { readonly status: 'lost' | 'absent' };
 /** `redisNowMs`: Redis' clock at that moment, ms since 1970, so that the new owner can tell how old the record is. */
 export type Acquired =
   | { readonly ownership: Ownership; readonly redisNowMs: number }
@@ -156,6 +158,11 @@ export function newNonce(): string {
 
 function readRenewal(answer: string): Renewal {
   if (answer === 'lost' || answer === 'absent') return { status: answer };
-  const desired = Desired.safeParse(answer.slice('held:'.length));
-  return desired.success ? { status: 'held', desired: desired.data } : { status: 'held' };
+  const [, verb = '', tavusShutdown = ''] = /^held:([^:]*):(.*)$/s.exec(answer) ?? [];
+  const desired = Desired.safeParse(verb);
+  return {
+    status: 'held',
+    ...(desired.success ? { desired: desired.data } : {}),
+    ...(tavusShutdown === '' ? {} : { tavusShutdown }),
+  };
 }

@@ -3,7 +3,10 @@ import {
   jobOptions,
   jobs,
   queuePrefix,
+  webhookQueue,
+  webhookRetry,
   type ControlData,
+  type DeliverData,
   type JobName,
   type StartData,
 } from '@tavus-fleet/contracts';
@@ -37,7 +40,7 @@ export type EnqueueOptions = {
 const ENQUEUE_MS = 3000;
 
 /**
- * Puts wake-ups into the queues `sessions` and `control`. A job carries no truth: adding one twice does nothing worse than
+ * Puts wake-ups into the queues `sessions` and `control`, and webhooks into theirs. A job carries no truth: adding one twice does nothing worse than
  * waking a worker that finds nothing to do.
  */
 export class Queues {
@@ -78,26 +81,54 @@ export class Queues {
       throw new FleetError('invalid-request', `The data of a ${name} job is malformed.`, {
         field: parsed.error.issues[0]?.path.join('.') ?? 'data',
       });
-    const queue = this.#queue(entry.queue);
-    const deadline = {
-      ms: ENQUEUE_MS,
-      what: `Adding a ${name} job`,
-      code: 'redis-unavailable',
-      signal: options.signal,
-    } as const;
-    try {
-      const job = await withDeadline(deadline, () =>
-        redisCall(() =>
-          queue.add(name, parsed.data, {
-            ...jobOptions(name, data.conversationId),
-            ...(options.urgent ? { lifo: true } : {}),
-          }),
+    const job = await this.#with(entry.queue, `Adding a ${name} job`, options.signal, (queue) =>
+      queue.add(name, parsed.data, {
+        ...jobOptions(name, data.conversationId),
+        ...(options.urgent ? { lifo: true } : {}),
+      }),
+    );
+    return job.id ?? '';
+  }
+
+  /** Adds webhooks to the queue of an API key. The webhook's id is the job's: one that is still known there is not added again. */
+  async deliver(keyName: string, webhooks: readonly DeliverData[]): Promise<void> {
+    await this.#with(webhookQueue(keyName), 'Adding webhooks', undefined, (queue) =>
+      queue.addBulk(
+        webhooks.map((data) => ({
+          name: 'deliver',
+          data,
+          opts: { jobId: data.id, stackTraceLimit: 0, ...webhookRetry },
+        })),
+      ),
+    );
+  }
+
+  /** Webhooks of these API keys that wait for their first or a further try. */
+  async undelivered(keyNames: readonly string[]): Promise<number> {
+    const counts = await Promise.all(
+      keyNames.map((keyName) =>
+        this.#with(webhookQueue(keyName), 'Counting webhooks', undefined, (queue) =>
+          queue.getJobCountByTypes('wait', 'active', 'delayed'),
         ),
+      ),
+    );
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  async #with<T>(
+    name: string,
+    what: string,
+    signal: AbortSignal | undefined,
+    work: (queue: Queue) => Promise<T>,
+  ): Promise<T> {
+    const queue = this.#queue(name);
+    try {
+      return await withDeadline({ ms: ENQUEUE_MS, what, code: 'redis-unavailable', signal }, () =>
+        redisCall(() => work(queue)),
       );
-      return job.id ?? '';
     } catch (error) {
       // A BullMQ queue whose first contact failed never recovers; the next call makes a new one.
-      if (error instanceof FleetError && error.code === 'redis-unavailable') await this.#discard(entry.queue, queue);
+      if (error instanceof FleetError && error.code === 'redis-unavailable') await this.#discard(name, queue);
       throw error;
     }
   }
@@ -109,7 +140,7 @@ export class Queues {
     await Promise.all([...this.#queues].map(([name, queue]) => this.#discard(name, queue)));
   }
 
-  #queue(name: 'sessions' | 'control'): Queue {
+  #queue(name: string): Queue {
     if (this.#closed) throw new FleetError('shutting-down', 'The queues are closed.');
     let queue = this.#queues.get(name);
     if (!queue) {

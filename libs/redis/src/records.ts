@@ -3,6 +3,7 @@ import {
   FleetError,
   finalState,
   isFinal,
+  MAX_EXTRA_KEYS,
   mayMove,
   readRecord,
   splitRequest,
@@ -20,6 +21,7 @@ import type { RedisConnection } from './connect.ts';
 import { ConversationIndex, decodeCursor, encodeCursor, type IndexEntry } from './conversation-index.ts';
 import type { Keys } from './keys.ts';
 import { silentLog, type Log } from './log.ts';
+import { WebhookOutbox } from './outbox.ts';
 import { newRecordFields, patchArguments, type RecordPatch } from './record-codec.ts';
 import { conversationKeyList, wordScript } from './scripts.ts';
 import { mergeSettings } from './settings.ts';
@@ -62,12 +64,14 @@ export class Records {
   readonly #keys: Keys;
   readonly #log: Log;
   readonly #index: ConversationIndex;
+  readonly #outbox: WebhookOutbox;
 
   constructor(redis: RedisConnection, keys: Keys, log: Log = silentLog) {
     this.#redis = redis;
     this.#keys = keys;
     this.#log = log;
     this.#index = new ConversationIndex(redis, keys);
+    this.#outbox = new WebhookOutbox(redis, keys, log);
   }
 
   /** Makes the record (state queued), its secrets and first event. `exists` if the id was ever used, with the record that has it. */
@@ -79,8 +83,10 @@ export class Records {
     const { request, createdBy, conversationId } = input;
     const { spec, secrets } = splitRequest(request);
     const fields = newRecordFields({ conversationId, createdBy, spec });
-    const outcome = await redisCall(() =>
-      createScript.run(this.#redis, this.#all(conversationId), fields.length, ...fields, ...pairs(secrets)),
+    const outcome = await this.#outbox.around(conversationId, () =>
+      redisCall(() =>
+        createScript.run(this.#redis, this.#all(conversationId), fields.length, ...fields, ...pairs(secrets)),
+      ),
     );
     const record = await this.get(conversationId);
     if (!record)
@@ -138,7 +144,9 @@ export class Records {
       timeFields[to] ?? '',
       ...patchArguments(fields),
     ];
-    return redisCall(() => moveScript.run(this.#redis, this.#all(owner.conversationId), ...args));
+    return this.#outbox.around(owner.conversationId, () =>
+      redisCall(() => moveScript.run(this.#redis, this.#all(owner.conversationId), ...args)),
+    );
   }
 
   /** The owner's last move: state by the reason, secrets deleted, streams kept 1 h, the record 7 days. */
@@ -156,14 +164,18 @@ export class Records {
   async desire(id: string, verb: Desired, reason = ''): Promise<DesireOutcome> {
     const endReason = verb === 'stop' ? 'stopped' : 'canceled';
     const entry = verb === 'stop' ? 'end' : 'cancel';
-    return redisCall(() =>
-      desireScript.run(this.#redis, this.#all(id), verb, finalState(endReason), endReason, entry, reason),
+    return this.#outbox.around(id, () =>
+      redisCall(() =>
+        desireScript.run(this.#redis, this.#all(id), verb, finalState(endReason), endReason, entry, reason),
+      ),
     );
   }
 
   /** Ends a queued conversation that nobody holds, for example when its start timeout has passed. */
   async failUnowned(id: string, endReason: EndReason): Promise<'ended' | 'refused' | 'absent'> {
-    return redisCall(() => failScript.run(this.#redis, this.#all(id), finalState(endReason), endReason));
+    return this.#outbox.around(id, () =>
+      redisCall(() => failScript.run(this.#redis, this.#all(id), finalState(endReason), endReason)),
+    );
   }
 
   /** Merges a delta into the settings and tells the owner by a `settings-update` entry. */
@@ -172,6 +184,10 @@ export class Records {
     for (let attempt = 0; attempt < SETTINGS_TRIES; attempt += 1) {
       const text = await redisCall(() => this.#redis.hget(keys.record, 'settings'));
       const { settings, changed } = mergeSettings(readSettings(id, text), delta);
+      if (Object.keys(settings.extra ?? {}).length > MAX_EXTRA_KEYS)
+        throw new FleetError('invalid-request', `must hold at most ${MAX_EXTRA_KEYS} keys in all, over every update`, {
+          field: 'extra',
+        });
       const outcome = await redisCall(() =>
         swapSettingsScript.run(
           this.#redis,

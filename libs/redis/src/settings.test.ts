@@ -35,3 +35,10 @@ it.each([
 ])('$when', ({ current, delta, settings, changed }) => {
   expect(mergeSettings(current, delta)).toEqual({ settings, changed });
 });
+
+it('an extra key that every object seems to have was never set', () => {
+  expect(mergeSettings({ extra: { x: 1 } }, { extra: { constructor: 'y' } })).toEqual({
+    settings: { extra: { x: 1, constructor: 'y' } },
+    changed: { 'extra.constructor': null },
+  });
+});

@@ -15,7 +15,8 @@ export function mergeSettings(
     settings.model = delta.model;
   }
   for (const [key, value] of Object.entries(delta.extra ?? {})) {
-    const old = current.extra?.[key];
+    // Own keys only: a caller may call a key `constructor`.
+    const old = current.extra && Object.hasOwn(current.extra, key) ? current.extra[key] : undefined;
     if (old === value) continue;
     changed[`extra.${key}`] = old ?? null;
     settings.extra = { ...settings.extra, [key]: value };

@@ -5,6 +5,7 @@ export type {
   TavusPersona,
   TavusReplica,
 } from './answers.ts';
+export * from './callbacks.ts';
 export * from './client.ts';
 export type { TavusNames } from './create-body.ts';
 export * from './echo-sizing.ts';

@@ -24,6 +24,14 @@ export type DropReason = (typeof dropReasons)[number];
 export const tavusRoutes = ['create', 'get', 'list', 'end', 'delete', 'get-persona', 'get-replica', 'other'] as const;
 export type TavusRoute = (typeof tavusRoutes)[number];
 
+/** What came of an attempt to deliver a webhook; `refused`: not sent, because of where it would go. */
+export const webhookOutcomes = ['delivered', 'failed', 'refused', 'given-up'] as const;
+export type WebhookOutcome = (typeof webhookOutcomes)[number];
+
+/** What came of a callback of Tavus. */
+export const callbackOutcomes = ['taken', 'seen', 'stale', 'full', 'absent', 'ignored', 'refused'] as const;
+export type CallbackOutcome = (typeof callbackOutcomes)[number];
+
 /** The names of the metrics; `createMetrics` may be told to expose some of them only. */
 export const metricNames = [
   'fleet_conversations',
@@ -39,6 +47,9 @@ export const metricNames = [
   'fleet_tavus_unended',
   'fleet_tavus_audit_age_seconds',
   'fleet_browser_memory_bytes',
+  'fleet_webhooks_total',
+  'fleet_webhooks_waiting',
+  'fleet_tavus_callbacks_total',
 ] as const;
 export type MetricName = (typeof metricNames)[number];
 
@@ -61,6 +72,10 @@ export type Metrics = {
   /** How old that count is. */
   tavusAuditAge(seconds: number): void;
   browserMemory(bytes: number): void;
+  webhook(outcome: WebhookOutcome): void;
+  /** Webhooks that wait for their first or a further try. */
+  webhooksWaiting(count: number): void;
+  tavusCallback(outcome: CallbackOutcome): void;
   /** The exposition text and its content type. */
   expose(): Promise<{ contentType: string; body: string }>;
   /** Called before each exposition, for gauges that are read rather than kept; what it throws is left out, its values stay as they were. */
@@ -143,6 +158,20 @@ export function createMetrics(options: { only?: readonly MetricName[]; processMe
   );
   const memory = gauge('fleet_browser_memory_bytes', 'Resident memory of the browsers of this worker.');
 
+  const webhooks = new Counter({
+    name: 'fleet_webhooks_total',
+    help: 'Attempts to deliver a webhook by outcome.',
+    labelNames: ['outcome'],
+    registers: where('fleet_webhooks_total'),
+  });
+  const waiting = gauge('fleet_webhooks_waiting', 'Webhooks that wait for their first or a further try.');
+  const callbacks = new Counter({
+    name: 'fleet_tavus_callbacks_total',
+    help: "Tavus' callbacks by outcome.",
+    labelNames: ['outcome'],
+    registers: where('fleet_tavus_callbacks_total'),
+  });
+
   const collectors: (() => Promise<void> | void)[] = [];
   const finite = (value: number, use: (value: number) => void): void => {
     if (Number.isFinite(value)) use(value);
@@ -166,6 +195,9 @@ export function createMetrics(options: { only?: readonly MetricName[]; processMe
     tavusUnended: (count) => finite(count, (value) => unended.set(value)),
     tavusAuditAge: (seconds) => finite(seconds, (value) => auditAge.set(value)),
     browserMemory: (bytes) => finite(bytes, (value) => memory.set(value)),
+    webhook: (outcome) => webhooks.inc({ outcome: oneOf(webhookOutcomes, outcome) }),
+    webhooksWaiting: (count) => finite(count, (value) => waiting.set(value)),
+    tavusCallback: (outcome) => callbacks.inc({ outcome: oneOf(callbackOutcomes, outcome) }),
     onExpose: (collect) => void collectors.push(collect),
     async expose() {
       await Promise.allSettled(collectors.map(async (collect) => collect()));

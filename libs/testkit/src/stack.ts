@@ -71,7 +71,9 @@ export class Stack implements AsyncDisposable {
       LOG_LEVEL: 'info', // readiness is read from a line of that level
     };
     const api = await start('api', env);
-    const stack = new Stack({ apiKey, redisUrl, redis, simulator, api, env, onLine: options.onLine });
+    // Workers come after it, and so know where Tavus reaches it.
+    const forWorkers = { PUBLIC_URL: api.url, ...env };
+    const stack = new Stack({ apiKey, redisUrl, redis, simulator, api, env: forWorkers, onLine: options.onLine });
     for (let count = 0; count < (options.workers ?? 1); count += 1) {
       const worker = await stack.addWorker(signal);
       held.adopt(worker, async (service) => void (await service.stop()));

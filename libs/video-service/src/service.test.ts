@@ -194,3 +194,22 @@ test('settings: absent changes nothing, null is a value, extra merges by key', (
   });
   expect([settings.model, settings.extra('k')]).toEqual([null, 2]);
 });
+
+test('extra settings over the limit are refused as a whole, and speech goes on', async () => {
+  const { service, said, live } = setup();
+  await live();
+  const many = (from: number, count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, n) => [`k${from + n}`, 1]));
+  service.processFrame({ type: 'settings-update', settings: { extra: many(0, 64) } });
+  service.processFrame({ type: 'settings-update', settings: { extra: many(63, 2) } });
+  service.processFrame({ type: 'settings-update', settings: { extra: { k5: 2 } } });
+  const told = said.filter(({ type }) => type === 'settings-updated' || type === 'error');
+  expect(told).toMatchObject([
+    { type: 'settings-updated' },
+    { type: 'error', code: 'malformed-frame', fatal: false },
+    { type: 'settings-updated', changed: { 'extra.k5': 1 } },
+  ]);
+  service.processFrame(audio);
+  expect(service.bufferedMs).toBeGreaterThan(0);
+  await service.cleanup(never);
+});

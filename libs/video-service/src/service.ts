@@ -159,6 +159,10 @@ export class TavusVideoService {
         this.#voice.interrupted();
         return void speech.interrupt(this.#life.signal, frame.context);
       case 'settings-update': {
+        if (this.#settings.exceeds(frame.settings)) {
+          this.#warn(new FleetError('malformed-frame', 'Settings were not changed: `extra` holds too many keys.'));
+          return speech.mark(frame.position);
+        }
         const changed = this.#settings.applyUpdate(frame.settings);
         if ('extra.maxVideoFps' in changed) this.#parts.room.limitUserVideo(this.#settings.maxVideoFps);
         this.#parts.sink.push({ type: 'settings-updated', changed, settings: frame.settings });

@@ -1,4 +1,4 @@
-import type { SettingsChanged, SettingsDelta } from '@tavus-fleet/contracts';
+import { MAX_EXTRA_KEYS, type SettingsChanged, type SettingsDelta } from '@tavus-fleet/contracts';
 
 /**
  * Settings store with Pipecat's NOT_GIVEN semantics: a delta's absent key changes nothing, null sets null, a value sets it.
@@ -38,6 +38,12 @@ export class TavusVideoSettings {
   #number(key: string): number | undefined {
     const value = this.#extra.get(key);
     return typeof value === 'number' ? value : undefined;
+  }
+
+  /** Whether a delta would make `extra` hold more keys than it may. */
+  exceeds(delta: SettingsDelta): boolean {
+    const more = Object.keys(delta.extra ?? {}).filter((key) => !this.#extra.has(key)).length;
+    return more > 0 && this.#extra.size + more > MAX_EXTRA_KEYS;
   }
 
   /** Applies a delta; answers key → old value for what changed (a key never set before: null). */

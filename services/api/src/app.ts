@@ -10,7 +10,7 @@ import { authenticate } from './auth.ts';
 import { answerErrors, sendProblem } from './errors.ts';
 import { parseJsonBody } from './json-body.ts';
 import { openapi } from './openapi.ts';
-import type { Conversations, Events, Frames, Health, Idempotency, Jobs, Personas, Workers } from './ports.ts';
+import type { Conversations, Events, Frames, Health, Idempotency, Jobs, Notices, Personas, Workers } from './ports.ts';
 import { logRequests } from './request-log.ts';
 import { audioRoutes } from './routes/audio.ts';
 import { controlRoutes } from './routes/control.ts';
@@ -19,6 +19,7 @@ import { eventRoutes } from './routes/events.ts';
 import { frameRoutes } from './routes/frames.ts';
 import { healthRoutes, metricsRoutes } from './routes/health.ts';
 import { personaRoutes } from './routes/personas.ts';
+import { tavusCallbackRoute } from './routes/tavus-callback.ts';
 import { workerRoutes } from './routes/workers.ts';
 import { validatorCompiler } from './validation.ts';
 
@@ -36,6 +37,9 @@ export type AppDeps = {
   readonly idempotency: Idempotency;
   readonly frames: Frames;
   readonly events: Events;
+  readonly notices: Notices;
+  /** Of the tokens in Tavus' callback URLs. */
+  readonly callbackKey: Secret<Uint8Array>;
   readonly personas: Personas;
   readonly workers: Workers;
   readonly health: Health;
@@ -90,6 +94,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(websocket, { options: { maxPayload: MAX_MESSAGE, perMessageDeflate: false } });
   await openapi(app, deps);
   healthRoutes(app, deps);
+  tavusCallbackRoute(app, deps);
   await app.register(async (scope) => {
     const keyed: App = scope.withTypeProvider<ZodTypeProvider>();
     keyed.addHook('onRequest', authenticate(deps.keys));

@@ -1,4 +1,4 @@
-import type { EventEnvelope } from '@tavus-fleet/contracts';
+import { eventView, type EventEnvelope } from '@tavus-fleet/contracts';
 import type { Clock } from '@tavus-fleet/lifecycle';
 import type { Events } from './ports.ts';
 
@@ -70,8 +70,11 @@ export async function* eventStream(options: Options): AsyncGenerator<string, voi
 
 /** One event on the wire. JSON has no raw line break, so `data` is always one line. */
 function render(event: EventEnvelope): string {
-  const { id, at, epoch, type, data } = event;
-  return `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify({ id, type, at: new Date(at).toISOString(), epoch, data })}\n\n`;
+  return `id: ${event.id}
+event: ${event.type}
+data: ${JSON.stringify(eventView(event))}
+
+`;
 }
 
 /** Wakes one waiter; a ring while nobody waits is kept, many are one. */

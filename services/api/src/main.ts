@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { ConfigError, loadConfig, type ApiConfig } from '@tavus-fleet/config';
+import { ConfigError, loadConfig, Secret, type ApiConfig } from '@tavus-fleet/config';
 import { systemClock } from '@tavus-fleet/lifecycle';
-import { createTavusClient } from '@tavus-fleet/tavus';
+import { callbackKey, createTavusClient } from '@tavus-fleet/tavus';
 import { createLogger, createMetrics } from '@tavus-fleet/telemetry';
 import { z } from 'zod';
 import { buildApp } from './app.ts';
 import { drainOnSignal } from './drain.ts';
 import { tavusPersonas } from './personas.ts';
 import { RedisBackend } from './redis/backend.ts';
+import { startWebhooks } from './webhooks/webhooks.ts';
 
 /** After the event streams have ended, what is still connected is cut. */
 const CUT_MS = 3_000;
@@ -27,7 +28,15 @@ const { version } = z
   .object({ version: z.string() })
   .parse(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')));
 const log = createLogger({ name: 'api', level: config.logLevel });
-const metrics = createMetrics({ only: ['fleet_queue_oldest_seconds', 'fleet_tavus_requests_total'] });
+const metrics = createMetrics({
+  only: [
+    'fleet_queue_oldest_seconds',
+    'fleet_tavus_requests_total',
+    'fleet_tavus_callbacks_total',
+    'fleet_webhooks_total',
+    'fleet_webhooks_waiting',
+  ],
+});
 const draining = new AbortController();
 const redis = new RedisBackend({ url: config.redis.url.reveal(), keyPrefix: config.redis.keyPrefix, log, metrics });
 const tavus = createTavusClient({
@@ -39,9 +48,19 @@ const tavus = createTavusClient({
 const personas = tavusPersonas(tavus);
 
 const { keys, userRoomHosts, publicUrl } = config;
+const webhooks = startWebhooks({
+  redis: { url: config.redis.url.reveal(), keyPrefix: config.redis.keyPrefix },
+  endpoints: config.webhooks,
+  networks: config.webhookNetworks,
+  keys,
+  version,
+  log,
+  metrics,
+});
 const app = await buildApp({
   ...redis.ports,
   personas,
+  callbackKey: new Secret(callbackKey(config.tavus.apiKey.reveal(), config.fleetId)),
   keys,
   userRoomHosts,
   publicUrl,
@@ -57,7 +76,7 @@ drainOnSignal({
   close: async () => {
     // A client that has stopped reading keeps its connection busy for ever; requests in flight are done long before this.
     using _cut = systemClock.after(CUT_MS, () => app.server.closeAllConnections());
-    await app.close();
+    await Promise.all([app.close(), webhooks.close()]);
     await tavus.close();
     await redis[Symbol.asyncDispose]();
   },

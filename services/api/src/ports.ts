@@ -89,6 +89,19 @@ export interface Events {
   watch(conversationId: string, afterId: string, onNews: () => void): () => void;
 }
 
+/** What Tavus called back with: equal `mark`s are taken once. */
+export type Notice = {
+  readonly tavusConversationId: string;
+  readonly mark: string;
+  readonly shutdownReason?: string;
+  readonly message?: unknown;
+};
+
+export interface Notices {
+  /** `stale`: of a call that is not the conversation's any more; `full`: more than any call has. */
+  take(conversationId: string, notice: Notice): Promise<'taken' | 'seen' | 'stale' | 'full' | 'absent'>;
+}
+
 export interface Personas {
   getPersona(personaId: string, signal: AbortSignal): Promise<{ readonly personaName: string }>;
 }

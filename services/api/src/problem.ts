@@ -1,5 +1,11 @@
-import { errorCodes, type ErrorCode, FleetError, type Problem } from '@tavus-fleet/contracts';
-import { fieldProblems, type FieldProblem } from './issue-text.ts';
+import {
+  errorCodes,
+  type ErrorCode,
+  type FieldProblem,
+  fieldProblems,
+  FleetError,
+  type Problem,
+} from '@tavus-fleet/contracts';
 import type { z } from 'zod';
 
 /** The media type of every error answer (RFC 9457). */

@@ -14,9 +14,12 @@ import {
 } from '@tavus-fleet/contracts';
 import { systemClock, type Clock } from '@tavus-fleet/lifecycle';
 import { createLogger, createMetrics } from '@tavus-fleet/telemetry';
+import { callbackKey } from '@tavus-fleet/tavus';
 import { buildApp, type App, type AppDeps } from './app.ts';
+import type { Notice } from './ports.ts';
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+export const CALLBACK_KEY = callbackKey('tavus-key', 'test');
 export const KEY = 'key-of-a';
 export const OTHER_KEY = 'key-of-b';
 export const asA = { authorization: `Bearer ${KEY}` };
@@ -32,6 +35,7 @@ export class World {
   readonly claims = new Map<string, { requestHash: string; conversationId: string }>();
   readonly events = new Map<string, EventEnvelope[]>();
   readonly watchers = new Map<string, Set<() => void>>();
+  readonly notices: { conversationId: string; notice: Notice }[] = [];
   readonly workers = new Map<string, WorkerView>();
   readonly drained: string[] = [];
   readonly logs: string[] = [];
@@ -159,6 +163,16 @@ export class World {
           };
         },
       },
+      notices: {
+        take: async (conversationId, notice) => {
+          this.#up();
+          if (!this.records.has(conversationId)) return 'absent';
+          if (this.notices.some((one) => one.notice.mark === notice.mark)) return 'seen';
+          this.notices.push({ conversationId, notice });
+          return 'taken';
+        },
+      },
+      callbackKey: new Secret(CALLBACK_KEY),
       personas: {
         getPersona: async (personaId) => {
           if (personaId === 'gone') throw new FleetError('not-found', 'Tavus knows no such persona.');

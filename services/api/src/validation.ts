@@ -1,6 +1,6 @@
+import { fieldProblems, type FieldProblem } from '@tavus-fleet/contracts';
 import type { FastifySchemaCompiler } from 'fastify';
 import type { z } from 'zod';
-import { fieldProblems, type FieldProblem } from './issue-text.ts';
 import { InvalidRequest } from './problem.ts';
 
 const parts: Readonly<Record<string, string>> = {

@@ -1,4 +1,4 @@
-import { asFleetError, StartData, type FleetError } from '@tavus-fleet/contracts';
+import { asFleetError, firstProblem, StartData, type FleetError } from '@tavus-fleet/contracts';
 import { sleep, type Clock } from '@tavus-fleet/lifecycle';
 import type { ClaimedJob, StartJobs } from './start-jobs.ts';
 
@@ -85,11 +85,8 @@ export class ClaimLoop {
   async #handle(job: ClaimedJob): Promise<void> {
     const data = StartData.safeParse(job.data);
     if (!data.success) {
-      const issue = data.error.issues[0];
-      return await job.failed(
-        new Error(`${issue?.path.join('.') || 'data'}: ${issue?.message ?? 'is malformed'}`),
-        false,
-      );
+      const { field, message } = firstProblem(data.error, 'data');
+      return await job.failed(new Error(`${field}: ${message}`), false);
     }
     try {
       const outcome = await this.#claimer.start(data.data);

@@ -1,4 +1,4 @@
-import { ControlData, jobs, queuePrefix } from '@tavus-fleet/contracts';
+import { ControlData, firstProblem, jobs, queuePrefix } from '@tavus-fleet/contracts';
 import type { Records, RedisConnection } from '@tavus-fleet/redis';
 import { DelayedError, UnrecoverableError, Worker } from 'bullmq';
 
@@ -56,10 +56,10 @@ export type ControlJob = {
 export async function handle(job: ControlJob, records: Pick<Records, 'desire'>, token?: string): Promise<string> {
   const data = ControlData.safeParse(job.data);
   const verb = job.name;
-  if (!data.success)
-    throw new UnrecoverableError(
-      `${data.error.issues[0]?.path.join('.') || 'data'}: ${data.error.issues[0]?.message ?? 'is malformed'}`,
-    );
+  if (!data.success) {
+    const { field, message } = firstProblem(data.error, 'data');
+    throw new UnrecoverableError(`${field}: ${message}`);
+  }
   if (verb !== 'stop' && verb !== 'cancel') throw new UnrecoverableError('name: must be stop or cancel');
   const outcome = await records.desire(data.data.conversationId, verb, data.data.reason ?? '');
   if (outcome !== 'absent') return outcome;

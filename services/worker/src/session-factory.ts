@@ -15,7 +15,13 @@ import {
   type StreamSource,
 } from '@tavus-fleet/redis';
 import type { Rooms } from '@tavus-fleet/rooms';
-import { TavusFailure, type CreateConversation, type TavusClient } from '@tavus-fleet/tavus';
+import {
+  callbackKey,
+  callbackToken,
+  TavusFailure,
+  type CreateConversation,
+  type TavusClient,
+} from '@tavus-fleet/tavus';
 import type { Logger, Metrics } from '@tavus-fleet/telemetry';
 import type { OwnRows } from './own-rows.ts';
 import type { Created, SessionLedger, SessionTavus } from './session/conversations.ts';
@@ -114,12 +120,19 @@ function framesOf({ reader, redis, keys }: FactoryDeps, conversationId: string):
   };
 }
 
-function tavusOf({ tavus }: FactoryDeps, record: ConversationRecord, { epoch }: Ownership): SessionTavus {
+/** Where Tavus calls back for this conversation; a secret, for the token in it. Undefined where the api has no public address. */
+function callbackUrlOf({ publicUrl, tavus, fleetId }: WorkerConfig, conversationId: string): string | undefined {
+  if (publicUrl === undefined) return undefined;
+  return `${publicUrl}/v1/tavus/callback/${callbackToken(callbackKey(tavus.apiKey.reveal(), fleetId), conversationId)}`;
+}
+
+function tavusOf({ tavus, config }: FactoryDeps, record: ConversationRecord, { epoch }: Ownership): SessionTavus {
   const { spec } = record;
   const request = (conversationName: string): CreateConversation => ({
     replicaId: spec.replicaId,
     personaId: spec.personaId,
     conversationName,
+    callbackUrl: callbackUrlOf(config, record.conversationId),
     audioOnly: spec.tavus.audioOnly,
     conversationalContext: spec.tavus.conversationalContext,
     customGreeting: spec.tavus.customGreeting,

@@ -18,6 +18,9 @@ const MARK_MS = 2_000;
 /** After Tavus refused our key or our account no conversation can start; look again after this. */
 const TAVUS_PAUSE_MS = 30_000;
 
+/** What Redis says of a lease that is held. `tavusShutdown`: Tavus has called back that the call is over. */
+export type LeaseTold = { lost(): void; desired(verb: Desired): void; tavusShutdown(reason: string): void };
+
 /** What the table needs of the fleet. */
 export interface SessionsPort {
   record(data: StartData): Promise<ConversationRecord>;
@@ -26,7 +29,7 @@ export interface SessionsPort {
     conversationId: string,
   ): Promise<{ ownership: Ownership; redisNowMs: number } | { refused: 'final' | 'held' | 'absent' }>;
   /** Keeps the lease renewed until released; tells what Redis says of it. */
-  hold(ownership: Ownership, told: { lost(): void; desired(verb: Desired): void }): { release(): Promise<void> };
+  hold(ownership: Ownership, told: LeaseTold): { release(): Promise<void> };
   session(record: ConversationRecord, ownership: Ownership, redisNowMs: number): Session;
   redisUp(): boolean;
 }
@@ -142,7 +145,9 @@ export class Sessions implements Claimer {
     const { ownership, redisNowMs } = acquired;
     if (this.#draining) {
       // The drain has passed us by: the next worker may have it at once.
-      await port.hold(ownership, { lost: () => undefined, desired: () => undefined }).release();
+      await port
+        .hold(ownership, { lost: () => undefined, desired: () => undefined, tavusShutdown: () => undefined })
+        .release();
       return { kind: 'not-now' };
     }
     return this.#run({ ...record, epoch: ownership.epoch }, ownership, redisNowMs);
@@ -154,6 +159,7 @@ export class Sessions implements Claimer {
     let mark: Timer | undefined;
     const lease = port.hold(ownership, {
       lost: () => session.lost(),
+      tavusShutdown: (reason) => session.tavusShutdown(reason),
       desired: (verb) => {
         if (verb === 'cancel') session.asked('cancel');
         else mark ??= clock.after(MARK_MS, () => session.asked('stop'));

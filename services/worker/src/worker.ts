@@ -63,7 +63,11 @@ export class FleetWorker {
         record: (data) => this.#record(data),
         acquire: (id) => leases.acquire(id, workerId),
         hold: (ownership, told) =>
-          keeper.hold(ownership, { onLost: () => told.lost(), onDesired: (verb) => told.desired(verb) }),
+          keeper.hold(ownership, {
+            onLost: () => told.lost(),
+            onDesired: (verb) => told.desired(verb),
+            onTavusShutdown: (reason) => told.tavusShutdown(reason),
+          }),
         session: (record, ownership, redisNowMs) => makeSession(parts, { record, ownership, redisNowMs }),
         redisUp: () => health.up,
       },

@@ -1,9 +1,9 @@
 -- renew: the owner keeps its lease, or takes it again after an outage let it run out.
 -- keys      record, lease
 -- arguments epoch, nonce, TTL in ms
--- answer    'held:' + desired ('', 'stop', 'cancel') | 'lost' (another owner, or given away) | 'absent' (no record: data was lost)
+-- answer    'held:' + desired ('', 'stop', 'cancel') + ':' + Tavus' reason if its call is over | 'lost' (another owner, or given away) | 'absent' (no record: data was lost)
 -- invariant an expired lease comes back only to the owner that the record still names, so never to two
-local now = redis.call('HMGET', KEYS[1], 'epoch', 'ownerNonce', 'desired', 'state')
+local now = redis.call('HMGET', KEYS[1], 'epoch', 'ownerNonce', 'desired', 'state', 'tavusShutdown', 'tavusConversationId')
 if not now[4] then
   return 'absent'
 end
@@ -15,4 +15,6 @@ end
 if lease or not is_final(now[4]) then
   redis.call('SET', KEYS[2], mine, 'PX', ARGV[3])
 end
-return 'held:' .. (now[3] or '')
+-- Of the call that is the conversation's now: the word on an earlier one may come late.
+local call, reason = string.match(now[5] or '', '^(%S+) (.*)$')
+return 'held:' .. (now[3] or '') .. ':' .. (call == now[6] and reason or '')

@@ -8,6 +8,8 @@ import { readMessage, type PcmFormat } from './read-message.ts';
 
 /** Messages that were read off the socket and are not yet in the stream; then the socket is not read, and TCP holds the producer back. */
 const MAX_PENDING = 64;
+/** Answers that the producer has not read. One that sends nonsense and reads nothing must not fill our memory. Bytes. */
+const MAX_UNREAD = 256 * 1024;
 const LOOK_MS = 250;
 const PING_MS = 20_000;
 const AGAIN_MS = 250;
@@ -53,7 +55,8 @@ export class AudioSocket {
     draining.addEventListener('abort', () => this.#leave(RESTART, 'come back'), { signal: this.#gone.signal });
     socket.on('message', (data, binary) => this.#take(data, binary));
     socket.on('pong', () => (this.#answered = true));
-    socket.on('error', () => socket.terminate()); // too large a message, or broken framing: 'close' follows
+    // Too large a message, text that is no UTF-8, broken framing: ws has sent the close code that says which, and ends by itself.
+    socket.on('error', () => this.#release());
     socket.once('close', () => this.#release());
     this.#said = { accepted, bufferedMs: 0 };
     this.#say({ type: 'ready', producer, accepted, ...format });
@@ -82,12 +85,21 @@ export class AudioSocket {
   async #pump(): Promise<void> {
     this.#pumping = true;
     for (let next = this.#pending[0]; next && !this.#gone.signal.aborted; next = this.#pending[0]) {
+      await this.#untilRead();
+      if (this.#gone.signal.aborted) break;
       await this.#add(next.bytes, next.binary, this.#accepted + 1);
       this.#pending.shift();
       if (this.#pending.length < MAX_PENDING / 2) this.#options.socket.resume();
     }
     this.#pumping = false;
     this.#ack();
+  }
+
+  /** Nothing more is taken from a producer that does not read what it is told; TCP holds it back. */
+  async #untilRead(): Promise<void> {
+    const { socket, clock } = this.#options;
+    while (socket.bufferedAmount > MAX_UNREAD && !this.#gone.signal.aborted)
+      await sleep(clock, AGAIN_MS, this.#gone.signal).catch(() => undefined); // gone: the loop ends
   }
 
   async #add(bytes: Buffer, binary: boolean, number: number): Promise<void> {
@@ -99,7 +111,7 @@ export class AudioSocket {
       this.#accepted = number;
       const first = error instanceof InvalidRequest ? error.errors[0] : undefined;
       const detail = first?.message ?? asFleetError(error).message;
-      return this.#refuse(number, 'malformed-frame', detail, false, first && { field: first.field });
+      return this.#refuse(number, 'malformed-frame', detail, false, { field: first?.field ?? 'message' });
     }
     for (let told = ''; !this.#gone.signal.aborted;) {
       try {

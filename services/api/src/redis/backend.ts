@@ -9,6 +9,7 @@ import {
   Records,
   RedisHealth,
   StreamReader,
+  TavusNotices,
   WorkerRegistry,
   acceptedOf,
   addFrame,
@@ -29,7 +30,10 @@ const STEP_MS = 1800;
 const FRAMES_HEADROOM = 1000;
 
 type Options = { readonly url: string; readonly keyPrefix: string; readonly log: Logger; readonly metrics: Metrics };
-type Ports = Pick<AppDeps, 'conversations' | 'jobs' | 'idempotency' | 'frames' | 'events' | 'workers' | 'health'>;
+type Ports = Pick<
+  AppDeps,
+  'conversations' | 'jobs' | 'idempotency' | 'frames' | 'events' | 'notices' | 'workers' | 'health'
+>;
 
 /**
  * Everything of Redis behind the API's ports: one connection for commands, one of BullMQ's, one blocking for all event
@@ -83,6 +87,7 @@ function portsOn(parts: {
   const records = new Records(commands, keys, log);
   const idempotency = new Idempotency(commands, keys);
   const events = new EventLog(commands, keys, log);
+  const notices = new TavusNotices(commands, keys, log);
   const registry = new WorkerRegistry(commands, keys, { log });
   return {
     conversations: {
@@ -122,6 +127,7 @@ function portsOn(parts: {
       read: (id, after, count) => bounded('Reading events', () => events.read(id, after, count)),
       watch: (id, after, onNews) => news.subscribe(keys.conversation(id).events, after, onNews),
     },
+    notices: { take: (id, notice) => bounded('Taking the callback', () => notices.take(id, notice)) },
     workers: {
       list: () => bounded('Listing workers', () => registry.list()),
       drain: (id) => bounded('Asking to drain', async () => (await registry.requestDrain(id)) === 'requested'),

@@ -1,9 +1,8 @@
-import { ConversationView, roomUrlProblem, StartRequest, viewOf } from '@tavus-fleet/contracts';
+import { ConversationView, roomUrlProblem, StartRequest, viewOf, type FieldProblem } from '@tavus-fleet/contracts';
 import { z } from 'zod';
 import type { App, AppDeps } from '../app.ts';
 import { ownRecord } from '../auth.ts';
 import { ConversationList, ConversationParams, ListQuery, NoQuery, StartHeaders, problems } from '../schemas.ts';
-import type { FieldProblem } from '../issue-text.ts';
 import { startConversation } from '../start-conversation.ts';
 import { validatorWith } from '../validation.ts';
 

@@ -1,5 +1,6 @@
 import { asFleetError, type OutboundEvent } from '@tavus-fleet/contracts';
 import { sleep, type Clock } from '@tavus-fleet/lifecycle';
+import { RepeatedEvents } from './repeated-events.ts';
 
 /**
  * Appends one event for the owner; false = fenced: somebody else owns the conversation. Rejects with `redis-unavailable` while
@@ -13,13 +14,14 @@ const RETRY_MS = 500;
 
 /**
  * A session's events to Redis, in order, one at a time. While Redis is silent they wait; when too many wait the oldest are
- * dropped and the loss is said as an event of its own. Never throws, never blocks the media path.
+ * dropped and the loss is said as an event of its own. What repeats itself is told together. Never throws, never blocks the media path.
  */
 export class EventWriter {
   readonly #append: AppendEvent;
   readonly #life = new AbortController();
   readonly #onFenced: () => void;
   readonly #clock: Clock;
+  readonly #repeated: RepeatedEvents;
   #waiting: OutboundEvent[] = [];
   #lost = 0;
   #running: Promise<void> | undefined;
@@ -28,9 +30,14 @@ export class EventWriter {
     this.#append = append;
     this.#onFenced = onFenced;
     this.#clock = clock;
+    this.#repeated = new RepeatedEvents((event) => this.#queue(event), clock);
   }
 
   write(event: OutboundEvent): void {
+    if (!this.#life.signal.aborted) this.#repeated.take(event);
+  }
+
+  #queue(event: OutboundEvent): void {
     if (this.#life.signal.aborted) return;
     if (this.#waiting.length >= MAX_WAITING) {
       this.#waiting.shift();
@@ -42,12 +49,14 @@ export class EventWriter {
 
   /** Resolves when all that was written has been appended or the signal aborts. */
   async flush(signal: AbortSignal): Promise<void> {
+    this.#repeated.flush();
     while (this.#running && !signal.aborted) await Promise.race([this.#running, aborted(signal)]);
   }
 
   /** Nothing is appended any more: the lease is lost or the session is over. */
   close(): void {
     this.#life.abort();
+    this.#repeated.flush(); // to nowhere: it clears its timers
     this.#waiting = [];
   }
 

@@ -30,6 +30,21 @@ describe('a live session', () => {
       reason: 'tavus-ended',
     },
     {
+      when: 'Tavus calls back that it is over',
+      act: (w) => w.session.tavusShutdown('max_call_duration reached'),
+      reason: 'tavus-ended',
+    },
+    {
+      when: 'Tavus calls back that it failed',
+      act: (w) => w.session.tavusShutdown('internal error occurred at step 3'),
+      reason: 'tavus-ended',
+    },
+    {
+      when: 'Tavus calls back that nobody pays',
+      act: (w) => w.session.tavusShutdown('out of conversational credits'),
+      reason: 'tavus-credits',
+    },
+    {
       when: 'the page dies',
       act: (w) => w.room.emit({ type: 'closed', code: 'page-crashed', reason: 'x' }),
       reason: 'internal',
@@ -277,5 +292,38 @@ test('a Redis that takes no sound costs sound and nothing else, and it is said',
   expect(w.events).toContainEqual({
     type: 'frames-dropped',
     data: expect.objectContaining({ why: 'output-audio' }) as unknown,
+  });
+});
+
+describe('Tavus’ word on the end of its call', () => {
+  test.each([
+    { reason: 'exception_encountered_during_conversation_startup', ends: 'start-failed' },
+    { reason: 'daily_room_has_been_deleted', ends: 'tavus-ended' },
+  ])('while the replica is waited for ends the start at once: $reason → $ends', async ({ reason, ends }) => {
+    const w = new SessionWorld();
+    w.run();
+    await w.clock.pass(100);
+    w.session.tavusShutdown(reason);
+    await w.clock.pass(5_000);
+    expect(w.ending).toMatchObject({ reason: ends });
+    expect(w.stillOpen()).toEqual([]);
+  });
+
+  test('says when a call was cut before its time', async () => {
+    const w = new SessionWorld({ limits: { maxDurationSeconds: 60 } });
+    await w.live();
+    w.session.tavusShutdown('max_call_duration reached');
+    await w.clock.pass(5_000);
+    const [error] = w.events.filter(({ type }) => type === 'error');
+    expect(error).toMatchObject({ data: { fatal: true, message: expect.stringContaining('minutes may be used up') } });
+  });
+
+  test('changes nothing of how it is ending already', async () => {
+    const w = new SessionWorld();
+    await w.live();
+    w.session.asked('cancel');
+    w.session.tavusShutdown('end_conversation_endpoint_hit');
+    await w.clock.pass(5_000);
+    expect(w.ending).toMatchObject({ reason: 'canceled' });
   });
 });

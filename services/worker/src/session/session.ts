@@ -1,6 +1,7 @@
 import { FleetError, roomUrlProblem, type ConversationSecrets, type EndReason } from '@tavus-fleet/contracts';
 import { firstOf, Latch, retry, together, withDeadline, type Timer } from '@tavus-fleet/lifecycle';
 import type { Room, RoomEvent } from '@tavus-fleet/rooms';
+import { shutdownMeaning } from '@tavus-fleet/tavus';
 import { TavusVideoService } from '@tavus-fleet/video-service';
 import { AvatarStream } from './avatar-stream.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -53,6 +54,7 @@ export class Session {
   #service: TavusVideoService | undefined;
   #checks: Checks | undefined;
   #live = false;
+  #liveAt = Number.POSITIVE_INFINITY;
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
@@ -131,6 +133,16 @@ export class Session {
   /** Another owner holds the conversation: leave silently, end nothing, write nothing. */
   lost(): void {
     this.#endings.set({ how: 'abandon', reason: 'lease-lost' });
+  }
+
+  /** Tavus' own word that the call is over: sooner than what the room shows, and before anybody has joined the only one. */
+  tavusShutdown(reason: string): void {
+    const { clock, record } = this.#deps;
+    const early = clock.now() - this.#liveAt < record.spec.limits.maxDurationSeconds * 1_000;
+    const { code, says } = shutdownMeaning(reason, early);
+    const error = new FleetError(code, says);
+    const ended = code === 'room-ejected' || (this.#live && code !== 'tavus-credits');
+    this.#endings.set(ended ? { how: 'cancel', reason: 'tavus-ended', error } : endingOf(error, 'start'));
   }
 
   /** Finishes what was accepted, also what Redis has taken and we have not read yet; then ends with this reason. */
@@ -268,6 +280,7 @@ export class Session {
 
   #becameLive(): void {
     this.#live = true;
+    this.#liveAt = this.#deps.clock.now();
     this.#deps.meters.started((this.#output.metrics.startMs ?? 0) / 1_000);
     this.#output.started();
     this.#checks?.live();

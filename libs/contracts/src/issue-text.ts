@@ -4,12 +4,24 @@ import type { z } from 'zod';
 export type FieldProblem = { readonly field: string; readonly message: string };
 type Issue = z.core.$ZodIssue;
 
+// A stranger's keys may be as many and as long as the body allows: the answer must not be.
+const MAX_PROBLEMS = 100;
+const MAX_NAME = 200;
+
 /**
  * What zod found wrong, in the caller's words: every field by its full name, each with its remedy. `where` names the whole
  * (body, query) when no field can be blamed. No received value is repeated: it may be a secret.
  */
 export function fieldProblems(issues: readonly Issue[], where: string): FieldProblem[] {
-  return issues.flatMap((issue) => problemsOf(issue, [], where));
+  const all = issues.flatMap((issue) => problemsOf(issue, [], where));
+  const more = all.length - MAX_PROBLEMS;
+  const told = all.slice(0, MAX_PROBLEMS).map(({ field, message }) => ({ field: field.slice(0, MAX_NAME), message }));
+  return more > 0 ? [...told, { field: where, message: `has ${more} more problems` }] : told;
+}
+
+/** The first of them: where only one can be told. `where` as above. */
+export function firstProblem(error: { readonly issues: readonly Issue[] }, where: string): FieldProblem {
+  return fieldProblems(error.issues, where)[0] ?? { field: where, message: 'is malformed' };
 }
 
 function problemsOf(issue: Issue, above: readonly PropertyKey[], where: string): FieldProblem[] {
