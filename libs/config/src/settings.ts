@@ -36,6 +36,8 @@ export type WorkerConfig = Product & {
   readonly host: string;
   readonly port: number;
   readonly maxSessions: number;
+  /** Shares, 0–1, from which on no further session is taken. */
+  readonly limits: { readonly cpu: number; readonly memory: number };
   readonly sessionsPerBrowser: number;
   readonly drainMs: number;
   readonly chromium: ChromiumSettings;
@@ -114,6 +116,7 @@ export const shapes: { readonly [S in keyof Settings]: (values: Values) => Setti
     host: values.WORKER_HOST,
     port: values.WORKER_PORT,
     maxSessions: values.WORKER_MAX_SESSIONS,
+    limits: { cpu: values.WORKER_CPU_LIMIT_PERCENT / 100, memory: values.WORKER_MEMORY_LIMIT_PERCENT / 100 },
     sessionsPerBrowser: values.WORKER_SESSIONS_PER_BROWSER,
     drainMs: values.WORKER_DRAIN_SECONDS * 1000,
     chromium: { path: values.CHROMIUM_PATH, sandbox: values.CHROMIUM_SANDBOX, proxy: values.CHROMIUM_PROXY },

@@ -179,6 +179,21 @@ export const variables = {
     fallback: '10',
     format: integer(1, 1000),
   }),
+  WORKER_CPU_LIMIT_PERCENT: variable({
+    group: 'Worker',
+    usedBy: ['worker'],
+    about:
+      "A worker that, with its browsers, uses this much of the CPUs it may use (the container's quota counts) takes no further session until it is a good deal below.",
+    fallback: '85',
+    format: integer(10, 100),
+  }),
+  WORKER_MEMORY_LIMIT_PERCENT: variable({
+    group: 'Worker',
+    usedBy: ['worker'],
+    about: 'The same for the memory of its container, or of the machine where none is limited.',
+    fallback: '90',
+    format: integer(10, 100),
+  }),
   WORKER_SESSIONS_PER_BROWSER: variable({
     group: 'Worker',
     usedBy: ['worker'],

@@ -19,6 +19,8 @@ export const ConversationView = z.object({
   tavusShutdownReason: z.string().optional(),
   replicaId: z.string(),
   personaId: z.string(),
+  /** While it waits for a worker; `position` 1 is next in line. */
+  queue: z.object({ position: z.int().positive(), ageMs: z.number().nonnegative() }).optional(),
   createdAt: Time,
   liveAt: Time.optional(),
   endedAt: Time.optional(),
@@ -28,11 +30,12 @@ export const ConversationView = z.object({
 });
 export type ConversationView = z.infer<typeof ConversationView>;
 
-/** The view of a record. */
-export function viewOf(record: ConversationRecord): ConversationView {
+/** The view of a record; `queue`: its place among those that wait. */
+export function viewOf(record: ConversationRecord, queue?: ConversationView['queue']): ConversationView {
   const time = (ms: number | undefined): string | undefined =>
     ms === undefined ? undefined : new Date(ms).toISOString();
   const defined = Object.entries({
+    queue,
     desired: record.desired,
     endReason: record.endReason,
     workerId: record.owner,

@@ -26,13 +26,11 @@ export const jobs = {
 
 export type JobName = keyof typeof jobs;
 
-// A second wake-up for the same conversation within this time is the same one. Shorter than the sweeper's 5 s, so that
-// it never swallows a wake-up that is needed.
-const START_DEDUPLICATION_MS = 2000;
-
 /**
  * BullMQ options of a job. Jobs are only wake-ups: what is done tells nobody anything that the record does not. Kept by age and by
  * count, or a flood fills Redis. No custom jobId: BullMQ refuses a second job of the same id while the first is kept, done or not.
+ * A second start for the same conversation is the same one as long as the first is in the queue or being run: the sweeper tells by
+ * this too whether a conversation that waits has a job.
  */
 export function jobOptions(name: JobName, conversationId: string): JobOptions {
   return {
@@ -40,7 +38,7 @@ export function jobOptions(name: JobName, conversationId: string): JobOptions {
     removeOnFail: { age: 86_400, count: 5000 },
     attempts: jobs[name].attempts,
     backoff: { type: 'exponential', delay: 500, jitter: 0.5 },
-    ...(name === 'start' ? { deduplication: { id: conversationId, ttl: START_DEDUPLICATION_MS } } : {}),
+    ...(name === 'start' ? { deduplication: { id: conversationId } } : {}),
   };
 }
 type JobOptions = {
@@ -48,7 +46,7 @@ type JobOptions = {
   removeOnFail: { age: number; count: number };
   attempts: number;
   backoff: { type: 'exponential'; delay: number; jitter: number };
-  deduplication?: { id: string; ttl: number };
+  deduplication?: { id: string };
 };
 
 export type StartData = z.infer<typeof StartData>;

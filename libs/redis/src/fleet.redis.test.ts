@@ -1,6 +1,6 @@
 import { EndReason, StartRequest } from '@tavus-fleet/contracts';
 import { redisFixture, startRedis } from '@tavus-fleet/testkit';
-import { Worker } from 'bullmq';
+import { UnrecoverableError, Worker } from 'bullmq';
 import { describe, expect, it } from 'vitest';
 import { EventLog, parseEvent } from './events.ts';
 import { connectRedis } from './connect.ts';
@@ -246,6 +246,37 @@ describe('queues', () => {
     await expect(queues.enqueue('cancel', { v: 1, conversationId: 'q1' })).rejects.toMatchObject({
       code: 'shutting-down',
     });
+  });
+
+  it('knows which conversations have a start that waits or is being run, and whether the next one is urgent', async () => {
+    const queues = new Queues(fixture.url, fixture.keyPrefix);
+    const start = (id: string, urgent = false) => queues.enqueue('start', { v: 1, conversationId: id }, { urgent });
+    await queues.sessions.obliterate({ force: true });
+    await start('s1');
+    await start('s1'); // the same one
+    await start('s2');
+    expect(await queues.sessions.getWaitingCount()).toBe(2);
+    expect(await queues.withoutStart(['s1', 's2', 's3'])).toEqual(['s3']);
+    expect(await queues.urgentFirst()).toBe(false);
+    await start('s2', true); // not swallowed by the one that waits
+    expect(await queues.urgentFirst()).toBe(true);
+    const connection = queueConnection(fixture.url, { role: 'worker', name: 'w' });
+    const worker = new Worker('sessions', null, { connection, prefix: `{${fixture.keyPrefix}}`, autorun: false });
+    const taken = [await worker.getNextJob('t'), await worker.getNextJob('t'), await worker.getNextJob('t')];
+    expect(await queues.withoutStart(['s1', 's2'])).toEqual([]);
+    await taken[1]?.moveToCompleted(null, 't', false);
+    await taken[2]?.moveToFailed(new UnrecoverableError('no'), 't', false);
+    expect(await queues.withoutStart(['s1', 's2'])).toEqual(['s1', 's2']);
+    await start('s1');
+    // BullMQ's keys are lost, our record of the conversation is not.
+    for (const key of await redis.keys(`{${fixture.keyPrefix}}:sessions:*`))
+      if (!/:de:/.test(key)) await redis.del(key);
+    expect(await queues.withoutStart(['s1'])).toEqual(['s1']);
+    await start('s1');
+    expect(await queues.withoutStart(['s1'])).toEqual([]);
+    await worker.close(true);
+    connection.disconnect();
+    await queues.close();
   });
 
   it('without Redis refuses in time, and works once it is there', async () => {

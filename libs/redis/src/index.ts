@@ -5,6 +5,7 @@ export { connectRedis, ensureConnected, type RedisConnection, type RedisRole } f
 export { compareIds, readEntries, type StreamEntry } from './entries.ts';
 export { EventLog, parseEvent, type EventPage } from './events.ts';
 export { addAudio, type AudioBlock } from './media-out.ts';
+export { fleetFigures, type FleetFigures } from './fleet-view.ts';
 export { acceptedOf, addFrame, addNumberedFrame } from './frames-out.ts';
 export { handOverSteps, type HandOverStep } from './hand-over-steps.ts';
 export { HandOvers, type Claim, type Offer } from './hand-overs.ts';
@@ -16,6 +17,8 @@ export { LeaseKeeper, RENEW_EVERY_MS, type HeldLease, type LeaseListener, type L
 export { LEASE_TTL_MS, Leases, newNonce, type Acquired, type Renewal } from './leases.ts';
 export { Ledger, type LedgerIntent, type LedgerRow, type OwnRow } from './ledger.ts';
 export { silentLog, type Log } from './log.ts';
+export { providerState, ProviderSlots, type ProviderState, type Refusal } from './provider-slots.ts';
+export { Queued, type QueuePlace } from './queued.ts';
 export { queueConnection, Queues, type EnqueueOptions } from './queues.ts';
 export { WebhookOutbox, type DueConversation } from './outbox.ts';
 export { type RecordPatch } from './record-codec.ts';

@@ -3,8 +3,14 @@ import { conversationKeys, type ConversationId, type ConversationKeys, type Work
 
 /** Keys of the whole fleet, under the fixed tag `{fleet}`. */
 export type FleetKeys = {
-  /** Hash: name of a Tavus conversation → row. Its length is the number of provider slots taken. */
+  /** Hash: name of a Tavus conversation → row. Each is a provider slot taken. */
   readonly ledger: string;
+  /** Sorted set: provider slots that are reserved and no row yet, by when the reservation runs out (ms). */
+  readonly slots: string;
+  /** Hash: why Tavus refuses the whole fleet, and until when nobody asks. Absent: it does not. */
+  readonly provider: string;
+  /** Sorted set: conversation id of what waits for a worker, by when it was asked for (ms). */
+  readonly queued: string;
   /** Hash: worker id → last heartbeat; `drain:<id>` → drain asked. */
   readonly workers: string;
   /** Sorted set: conversation id by lease deadline (ms), the sweeper's index. */
@@ -48,6 +54,9 @@ export function createKeys(prefix: string): Keys {
     prefix,
     fleet: {
       ledger: `${fleet}:ledger`,
+      slots: `${fleet}:slots`,
+      provider: `${fleet}:provider`,
+      queued: `${fleet}:queued`,
       workers: `${fleet}:workers`,
       leases: `${fleet}:leases`,
       offers: `${fleet}:offers`,

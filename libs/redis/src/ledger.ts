@@ -4,6 +4,7 @@ import { redisCall } from './call.ts';
 import type { RedisConnection } from './connect.ts';
 import type { Keys } from './keys.ts';
 import { silentLog, type Log } from './log.ts';
+import { holderOf, TRY_ALONE_MS } from './provider-slots.ts';
 import { textScript, wordScript } from './scripts.ts';
 
 const intendScript = wordScript('ledger-intend', ['ok', 'full']);
@@ -37,18 +38,26 @@ export type OwnRow = LedgerIntent & { readonly tavusConversationId?: string };
 export class Ledger {
   readonly #redis: RedisConnection;
   readonly #key: string;
+  readonly #slots: readonly string[];
   readonly #log: Log;
 
   constructor(redis: RedisConnection, keys: Keys, log: Log = silentLog) {
     this.#redis = redis;
     this.#key = keys.fleet.ledger;
+    this.#slots = [keys.fleet.ledger, keys.fleet.slots, keys.fleet.provider];
     this.#log = log;
   }
 
-  /** Writes the intent if fewer than `maxConcurrent` rows are open (no limit without it). Asking again for the same name is asking once. */
+  /**
+   * Writes the intent if the worker has reserved a slot for the conversation, or there is one (no limit without `maxConcurrent`). `full`
+   * also while Tavus refuses. Asking again for the same name is asking once.
+   */
   async intend(intent: LedgerIntent, maxConcurrent?: number): Promise<'ok' | 'full'> {
     const row = JSON.stringify(Intent.parse(intent));
-    return redisCall(() => intendScript.run(this.#redis, [this.#key], intent.name, row, maxConcurrent ?? ''));
+    const holder = holderOf(intent.workerId, intent.conversationId);
+    return redisCall(() =>
+      intendScript.run(this.#redis, this.#slots, intent.name, row, maxConcurrent ?? '', holder, TRY_ALONE_MS),
+    );
   }
 
   /** Tavus has given it an id. Writes the row anew if data was lost. */
@@ -69,7 +78,7 @@ export class Ledger {
     return (await redisCall(() => this.#redis.hdel(this.#key, name))) === 1;
   }
 
-  /** Provider slots taken. */
+  /** Provider slots taken by rows. */
   async size(): Promise<number> {
     return redisCall(() => this.#redis.hlen(this.#key));
   }

@@ -38,6 +38,11 @@ export type EnqueueOptions = {
 };
 
 const ENQUEUE_MS = 3000;
+// Urgent wake-ups only: the job that the lost owner took may be held by it for some seconds more, and must not swallow this one.
+const URGENT_DEDUPLICATION_MS = 2000;
+
+/** States of a job that will be run, or is. */
+const alive: ReadonlySet<string> = new Set(['waiting', 'active', 'delayed', 'prioritized', 'waiting-children']);
 
 /**
  * Puts wake-ups into the queues `sessions` and `control`, and webhooks into theirs. A job carries no truth: adding one twice does nothing worse than
@@ -84,7 +89,12 @@ export class Queues {
     const job = await this.#with(entry.queue, `Adding a ${name} job`, options.signal, (queue) =>
       queue.add(name, parsed.data, {
         ...jobOptions(name, data.conversationId),
-        ...(options.urgent ? { lifo: true } : {}),
+        ...(options.urgent
+          ? {
+              lifo: true,
+              deduplication: { id: `${data.conversationId}.urgent`, ttl: URGENT_DEDUPLICATION_MS },
+            }
+          : {}),
       }),
     );
     return job.id ?? '';
@@ -131,6 +141,26 @@ export class Queues {
       if (error instanceof FleetError && error.code === 'redis-unavailable') await this.#discard(name, queue);
       throw error;
     }
+  }
+
+  /** Of these conversations, those that have no start job of ours which waits or is being run. */
+  async withoutStart(ids: readonly string[]): Promise<string[]> {
+    const queue = this.#queue('sessions');
+    const found = await redisCall(() =>
+      Promise.all(
+        ids.map(async (id) => {
+          const jobId = await queue.getDeduplicationJobId(id);
+          return jobId !== null && alive.has(await queue.getJobState(jobId));
+        }),
+      ),
+    );
+    return ids.filter((_, at) => !found[at]);
+  }
+
+  /** Whether the next start job is an urgent one. */
+  async urgentFirst(): Promise<boolean> {
+    const [first] = await redisCall(() => this.#queue('sessions').getJobs(['wait'], 0, 0, true));
+    return first?.opts.lifo === true;
   }
 
   /** May be called twice. */

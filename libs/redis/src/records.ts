@@ -22,6 +22,7 @@ import { ConversationIndex, decodeCursor, encodeCursor, type IndexEntry } from '
 import type { Keys } from './keys.ts';
 import { silentLog, type Log } from './log.ts';
 import { WebhookOutbox } from './outbox.ts';
+import { Queued } from './queued.ts';
 import { newRecordFields, patchArguments, type RecordPatch } from './record-codec.ts';
 import { conversationKeyList, wordScript } from './scripts.ts';
 import { mergeSettings } from './settings.ts';
@@ -65,6 +66,7 @@ export class Records {
   readonly #log: Log;
   readonly #index: ConversationIndex;
   readonly #outbox: WebhookOutbox;
+  readonly #queued: Queued;
 
   constructor(redis: RedisConnection, keys: Keys, log: Log = silentLog) {
     this.#redis = redis;
@@ -72,6 +74,7 @@ export class Records {
     this.#log = log;
     this.#index = new ConversationIndex(redis, keys);
     this.#outbox = new WebhookOutbox(redis, keys, log);
+    this.#queued = new Queued(redis, keys);
   }
 
   /** Makes the record (state queued), its secrets and first event. `exists` if the id was ever used, with the record that has it. */
@@ -83,6 +86,7 @@ export class Records {
     const { request, createdBy, conversationId } = input;
     const { spec, secrets } = splitRequest(request);
     const fields = newRecordFields({ conversationId, createdBy, spec });
+    await this.#queued.add(conversationId); // first, see Queued
     const outcome = await this.#outbox.around(conversationId, () =>
       redisCall(() =>
         createScript.run(this.#redis, this.#all(conversationId), fields.length, ...fields, ...pairs(secrets)),
@@ -93,6 +97,7 @@ export class Records {
       throw new FleetError('internal', `The record of conversation ${conversationId} vanished while it was made.`);
     // Also for one that exists: a retry repairs an index that an earlier try did not get to write.
     await redisCall(() => this.#index.add(record.createdBy, { id: conversationId, createdAt: record.createdAt }));
+    if (record.state !== 'queued') await this.#queued.remove(conversationId);
     return { outcome, record };
   }
 
@@ -144,9 +149,11 @@ export class Records {
       timeFields[to] ?? '',
       ...patchArguments(fields),
     ];
-    return this.#outbox.around(owner.conversationId, () =>
+    const outcome = await this.#outbox.around(owner.conversationId, () =>
       redisCall(() => moveScript.run(this.#redis, this.#all(owner.conversationId), ...args)),
     );
+    if (outcome === 'moved' && mayMove('queued', to)) await this.#queued.remove(owner.conversationId);
+    return outcome;
   }
 
   /** The owner's last move: state by the reason, secrets deleted, streams kept 1 h, the record 7 days. */
@@ -164,18 +171,22 @@ export class Records {
   async desire(id: string, verb: Desired, reason = ''): Promise<DesireOutcome> {
     const endReason = verb === 'stop' ? 'stopped' : 'canceled';
     const entry = verb === 'stop' ? 'end' : 'cancel';
-    return this.#outbox.around(id, () =>
+    const outcome = await this.#outbox.around(id, () =>
       redisCall(() =>
         desireScript.run(this.#redis, this.#all(id), verb, finalState(endReason), endReason, entry, reason),
       ),
     );
+    if (outcome === 'final') await this.#queued.remove(id);
+    return outcome;
   }
 
   /** Ends a queued conversation that nobody holds, for example when its start timeout has passed. */
   async failUnowned(id: string, endReason: EndReason): Promise<'ended' | 'refused' | 'absent'> {
-    return this.#outbox.around(id, () =>
+    const outcome = await this.#outbox.around(id, () =>
       redisCall(() => failScript.run(this.#redis, this.#all(id), finalState(endReason), endReason)),
     );
+    if (outcome === 'ended') await this.#queued.remove(id);
+    return outcome;
   }
 
   /** Merges a delta into the settings and tells the owner by a `settings-update` entry. */

@@ -11,7 +11,11 @@ const listWorkersScript = listScript('list-workers');
 const requestDrainScript = wordScript('request-drain', ['requested', 'absent']);
 
 /** A worker as it says itself; `url` is where its own HTTP server listens. */
-export const WorkerHeartbeat = WorkerView.extend({ url: z.string() });
+export const WorkerHeartbeat = WorkerView.extend({
+  url: z.string(),
+  /** Its sessions by state; absent from workers of an older version. */
+  states: z.object({ starting: z.int(), live: z.int(), stopping: z.int() }).optional(),
+});
 export type WorkerHeartbeat = z.infer<typeof WorkerHeartbeat>;
 
 const ALIVE_MS = 5000;

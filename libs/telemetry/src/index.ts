@@ -1,3 +1,4 @@
+export * from './fleet-gauges.ts';
 export { createLogger, type Logger, type LogLevel } from './logger.ts';
 export {
   createMetrics,

@@ -1,8 +1,8 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { ConversationState, EndReason } from '@tavus-fleet/contracts';
 
-/** What a local slot is doing; `closed` would be free, but the worker drains. Their sum is the capacity. */
-export const slotStates = ['free', 'starting', 'live', 'stopping', 'closed'] as const;
+/** What a local slot is doing; `closed` would be free, but the worker drains, `braked`, but it is overloaded. Their sum is the capacity. */
+export const slotStates = ['free', 'starting', 'live', 'stopping', 'braked', 'closed'] as const;
 export type SlotState = (typeof slotStates)[number];
 
 /** Why frames were dropped. */
@@ -32,6 +32,9 @@ export type WebhookOutcome = (typeof webhookOutcomes)[number];
 export const callbackOutcomes = ['taken', 'seen', 'stale', 'full', 'absent', 'ignored', 'refused'] as const;
 export type CallbackOutcome = (typeof callbackOutcomes)[number];
 
+/** Why Tavus may refuse the whole fleet. */
+const refusalReasons = ['capacity', 'auth', 'credits'] as const;
+
 /** The names of the metrics; `createMetrics` may be told to expose some of them only. */
 export const metricNames = [
   'fleet_conversations',
@@ -46,6 +49,7 @@ export const metricNames = [
   'fleet_tavus_requests_total',
   'fleet_tavus_unended',
   'fleet_tavus_audit_age_seconds',
+  'fleet_tavus_refuses',
   'fleet_browser_memory_bytes',
   'fleet_webhooks_total',
   'fleet_webhooks_waiting',
@@ -69,6 +73,8 @@ export type Metrics = {
   /** `status`: HTTP status, or what came instead of an answer. */
   tavusRequest(route: TavusRoute | (string & {}), status: number | 'timeout' | 'network' | 'aborted'): void;
   tavusUnended(count: number): void;
+  /** Why Tavus refuses every create just now; undefined: it does not. */
+  tavusRefuses(why: string | undefined): void;
   /** How old that count is. */
   tavusAuditAge(seconds: number): void;
   browserMemory(bytes: number): void;
@@ -152,6 +158,12 @@ export function createMetrics(options: { only?: readonly MetricName[]; processMe
     registers: where('fleet_tavus_requests_total'),
   });
   const unended = gauge('fleet_tavus_unended', 'Tavus conversations of this fleet that are not known to have ended.');
+  const refuses = new Gauge({
+    name: 'fleet_tavus_refuses',
+    help: '1 while Tavus refuses every create of the fleet for this reason and nothing is claimed.',
+    labelNames: ['why'],
+    registers: where('fleet_tavus_refuses'),
+  });
   const auditAge = gauge(
     'fleet_tavus_audit_age_seconds',
     'Age of fleet_tavus_unended: time since the reaper last compared the ledger with the list of Tavus.',
@@ -193,6 +205,7 @@ export function createMetrics(options: { only?: readonly MetricName[]; processMe
     takeover: () => takeovers.inc(),
     tavusRequest: (route, status) => requests.inc({ route: oneOf(tavusRoutes, route), status: statusLabel(status) }),
     tavusUnended: (count) => finite(count, (value) => unended.set(value)),
+    tavusRefuses: (why) => refusalReasons.forEach((each) => refuses.set({ why: each }, each === why ? 1 : 0)),
     tavusAuditAge: (seconds) => finite(seconds, (value) => auditAge.set(value)),
     browserMemory: (bytes) => finite(bytes, (value) => memory.set(value)),
     webhook: (outcome) => webhooks.inc({ outcome: oneOf(webhookOutcomes, outcome) }),

@@ -35,6 +35,10 @@ const metrics = createMetrics({
     'fleet_tavus_callbacks_total',
     'fleet_webhooks_total',
     'fleet_webhooks_waiting',
+    'fleet_conversations',
+    'fleet_tavus_unended',
+    'fleet_tavus_audit_age_seconds',
+    'fleet_tavus_refuses',
   ],
 });
 const draining = new AbortController();

@@ -29,6 +29,8 @@ export interface Conversations {
     conversationId: string;
   }): Promise<{ outcome: 'created' | 'exists'; record: ConversationRecord }>;
   get(conversationId: string): Promise<ConversationRecord | undefined>;
+  /** Its place among those that wait for a worker; undefined when it does not any more. */
+  place(conversationId: string): Promise<{ readonly position: number; readonly ageMs: number } | undefined>;
   /** Those of the given makers, newest first. A page may be short and still have a cursor. */
   list(query: Query): Promise<Page>;
   /** Asks for the end: `final` and `accepted` by this call, `already` by an earlier one, `over`: it ended without having been asked. */

@@ -66,6 +66,11 @@ export class World {
           this.#up();
           return this.records.get(id);
         },
+        place: async (id) => {
+          const waiting = [...this.records.values()].filter(({ state }) => state === 'queued');
+          const index = waiting.findIndex(({ conversationId }) => conversationId === id);
+          return index === -1 ? undefined : { position: index + 1, ageMs: 0 };
+        },
         list: async ({ createdBy, state, cursor, limit }) => {
           const own = [...this.records.values()]
             .filter((each) => createdBy.includes(each.createdBy) && (state === undefined || each.state === state))

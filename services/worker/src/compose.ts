@@ -12,6 +12,7 @@ import {
   Ledger,
   queueConnection,
   Queues,
+  ProviderSlots,
   Records,
   ReaperNotes,
   RedisHealth,
@@ -26,7 +27,13 @@ import { createTavusClient } from '@tavus-fleet/tavus';
 import { createMetrics, type Logger } from '@tavus-fleet/telemetry';
 import packageJson from '../package.json' with { type: 'json' };
 import { ControlJobs } from './control.ts';
+import { bandsFor } from './load/brake.ts';
+import { CpuMeter } from './load/cpu.ts';
+import { EventLoopMeter } from './load/event-loop.ts';
+import { LoadWatch } from './load/load-watch.ts';
+import { memoryShare } from './load/memory.ts';
 import { OwnRows } from './own-rows.ts';
+import { tellingFleet } from './provider-gate.ts';
 import { BullStartJobs } from './start-jobs.ts';
 import type { WorkerParts } from './worker.ts';
 
@@ -76,6 +83,17 @@ export async function compose(
   const ledger = new Ledger(commands, keys, log);
   const ownRows = new OwnRows({ keep: (rows) => ledger.keep(rows), holds: (id) => keeper.holds(id) }, clock, log);
   held.defer(() => ownRows.close());
+  const slots = new ProviderSlots(commands, keys, config.tavus.maxConcurrent);
+  const eventLoop = held.use(new EventLoopMeter());
+  eventLoop.start();
+  const cpu = new CpuMeter(clock);
+  const load = new LoadWatch({
+    meters: { cpu: () => cpu.read(), memory: () => memoryShare(), eventLoopMs: () => eventLoop.read() },
+    bands: bandsFor(config.limits),
+    clock,
+    log,
+  });
+  held.defer(() => load.close());
   const tavus = createTavusClient({
     baseUrl: config.tavus.baseUrl,
     apiKey: config.tavus.apiKey.reveal(),
@@ -109,7 +127,9 @@ export async function compose(
     queues,
     startJobs: new BullStartJobs({ connection: bull('sessions'), keyPrefix: config.redis.keyPrefix, onError }),
     controlJobs: new ControlJobs({ connection: bull('control'), keyPrefix: config.redis.keyPrefix, records, onError }),
-    tavus,
+    tavus: tellingFleet(tavus, slots, log),
+    slots,
+    load,
     rooms,
   };
   const owned = held.move();

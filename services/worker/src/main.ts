@@ -1,6 +1,7 @@
 import { ConfigError, loadConfig, type WorkerConfig } from '@tavus-fleet/config';
 import { onShutdownSignal } from '@tavus-fleet/lifecycle';
-import { createLogger, slotStates } from '@tavus-fleet/telemetry';
+import { fleetFigures } from '@tavus-fleet/redis';
+import { createLogger, showFleet, slotStates } from '@tavus-fleet/telemetry';
 import { chromiumRooms, compose } from './compose.ts';
 import { buildDebugServer } from './debug-server.ts';
 import { FleetWorker } from './worker.ts';
@@ -24,7 +25,7 @@ const { parts, close } = await compose(config, log, chromiumRooms(process.env));
 
 const debug = buildDebugServer({
   live: () => true,
-  whyNotReady: () => (parts.health.up ? (worker.sessions.whyNotOneMore() ?? undefined) : 'redis-down'),
+  whyNotReady: () => (parts.health.up ? worker.whyWaiting : 'redis-down'),
   expose: () => parts.metrics.expose(),
   sessions: () => ({ workerId: parts.workerId, slots: worker.sessions.slots(), sessions: worker.sessions.list() }),
 });
@@ -33,13 +34,9 @@ const worker = new FleetWorker(parts, url, () => void stop('drain asked'));
 parts.metrics.onExpose(async () => {
   const slots = worker.sessions.slots();
   for (const state of slotStates) parts.metrics.slots(state, slots[state]);
-  const audit = await parts.notes.audit();
-  if (audit) {
-    parts.metrics.tavusUnended(audit.unended);
-    parts.metrics.tavusAuditAge(audit.ageMs / 1_000);
-  }
   parts.metrics.browserMemory(await parts.rooms.memoryBytes());
 });
+parts.metrics.onExpose(async () => showFleet(parts.metrics, await fleetFigures(parts.redis, parts.keys)));
 
 let stopping = false;
 /** Ladder: drain → deadline ends sessions with a reason → second deadline, or a second signal, exits non-zero. A drain that was asked for is no signal. */

@@ -2,12 +2,14 @@ import type { Desired, Ownership } from '@tavus-fleet/contracts';
 import { FakeClock } from '@tavus-fleet/lifecycle';
 import { expect, test } from 'vitest';
 import { Sessions } from './sessions.ts';
-import { whyNotOneMore } from './admission.ts';
+import { whyNotOneMore, type Load } from './admission.ts';
 import { SessionWorld } from './session/test-world.ts';
 
 type Told = { lost(): void; desired(verb: Desired): void };
 
-function setup(options: { capacity?: number; acquire?: () => Promise<void>; refused?: 'held' | 'final' } = {}) {
+function setup(
+  options: { capacity?: number; acquire?: () => Promise<void>; refused?: 'held' | 'final'; short?: 'cpu' } = {},
+) {
   const clock = new FakeClock();
   const worlds: SessionWorld[] = [];
   const told: Told[] = [];
@@ -37,6 +39,7 @@ function setup(options: { capacity?: number; acquire?: () => Promise<void>; refu
         return world.session;
       },
       redisUp: () => true,
+      short: () => options.short,
     },
   });
   const pass = async (ms: number): Promise<void> => {
@@ -54,7 +57,7 @@ test.each([
 ] as const)('a conversation that is $refused is $kind and takes no slot', async ({ refused, kind }) => {
   const { sessions } = setup({ refused });
   expect(await sessions.start(data)).toEqual({ kind });
-  expect(sessions.slots()).toEqual({ free: 2, starting: 0, live: 0, stopping: 0, closed: 0 });
+  expect(sessions.slots()).toEqual({ free: 2, starting: 0, live: 0, stopping: 0, braked: 0, closed: 0 });
 });
 
 test('a slot is taken in the turn of the call, and free when everything was given back', async () => {
@@ -124,17 +127,19 @@ test('the mark of a stop that never comes is put at the tail after 2 s; its time
   expect([clock.pending, other.clock.pending]).toEqual([0, 0]);
 });
 
-test.each([
+test('an overloaded worker has no free slots, and says so', () => {
+  const { sessions } = setup({ short: 'cpu' });
+  expect(sessions.whyNotOneMore()).toBe('short-of-cpu');
+  expect(sessions.slots()).toMatchObject({ free: 0, braked: 2 });
+});
+
+test.each<{ load: Partial<Load>; why: string | undefined }>([
   { load: {}, why: undefined },
   { load: { draining: true, redisUp: false }, why: 'draining' },
   { load: { redisUp: false }, why: 'redis-down' },
-  { load: { tavusBlockedUntil: 11 }, why: 'tavus-refuses' },
+  { load: { short: 'cpu' }, why: 'short-of-cpu' },
   { load: { live: 1, starting: 1 }, why: 'full' },
 ])('with $load one more is refused as $why', ({ load, why }) => {
-  expect(
-    whyNotOneMore(
-      { live: 0, starting: 0, capacity: 2, draining: false, redisUp: true, tavusBlockedUntil: 0, ...load },
-      10,
-    ),
-  ).toBe(why);
+  const idle = { live: 0, starting: 0, capacity: 2, draining: false, redisUp: true, short: undefined };
+  expect(whyNotOneMore({ ...idle, ...load })).toBe(why);
 });

@@ -1,6 +1,5 @@
 import {
   asFleetError,
-  type FleetError,
   type ConversationRecord,
   type Desired,
   type EndReason,
@@ -11,12 +10,11 @@ import { withDeadline, type Clock, type Timer } from '@tavus-fleet/lifecycle';
 import type { SlotState } from '@tavus-fleet/telemetry';
 import { whyNotOneMore } from './admission.ts';
 import type { Claimer, StartOutcome } from './claim.ts';
+import type { Shortage } from './load/brake.ts';
 import type { Session } from './session/session.ts';
 
 /** How long the mark of a stop may take to come through the stream before the end is put at its tail. */
 const MARK_MS = 2_000;
-/** After Tavus refused our key or our account no conversation can start; look again after this. */
-const TAVUS_PAUSE_MS = 30_000;
 
 /** What Redis says of a lease that is held. `tavusShutdown`: Tavus has called back that the call is over. */
 export type LeaseTold = { lost(): void; desired(verb: Desired): void; tavusShutdown(reason: string): void };
@@ -32,6 +30,8 @@ export interface SessionsPort {
   hold(ownership: Ownership, told: LeaseTold): { release(): Promise<void> };
   session(record: ConversationRecord, ownership: Ownership, redisNowMs: number): Session;
   redisUp(): boolean;
+  /** What this worker is short of. */
+  short(): Shortage | undefined;
 }
 
 export type SessionsOptions = {
@@ -50,7 +50,6 @@ export class Sessions implements Claimer {
   readonly #live = new Set<Live>();
   readonly #acquiring = new Set<Promise<Session | StartOutcome>>();
   #draining = false;
-  #tavusBlockedUntil = 0;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
@@ -70,9 +69,10 @@ export class Sessions implements Claimer {
 
   /** Slots by what they are doing; their sum is the capacity. */
   slots(): Record<SlotState, number> {
-    const count = { free: 0, starting: this.#acquiring.size, live: 0, stopping: 0, closed: 0 };
+    const count = { free: 0, starting: this.#acquiring.size, live: 0, stopping: 0, braked: 0, closed: 0 };
     for (const { session } of this.#live) count[session.state] += 1;
-    count[this.#draining ? 'closed' : 'free'] = Math.max(0, this.capacity - this.size);
+    const unused = this.#draining ? 'closed' : this.#options.port.short() ? 'braked' : 'free';
+    count[unused] = Math.max(0, this.capacity - this.size);
     return count;
   }
 
@@ -90,18 +90,15 @@ export class Sessions implements Claimer {
   }
 
   whyNotOneMore(): string | undefined {
-    const { capacity, clock, port } = this.#options;
-    return whyNotOneMore(
-      {
-        live: this.#live.size,
-        starting: this.#acquiring.size,
-        capacity,
-        draining: this.#draining,
-        redisUp: port.redisUp(),
-        tavusBlockedUntil: this.#tavusBlockedUntil,
-      },
-      clock.now(),
-    );
+    const { capacity, port } = this.#options;
+    return whyNotOneMore({
+      live: this.#live.size,
+      starting: this.#acquiring.size,
+      capacity,
+      draining: this.#draining,
+      redisUp: port.redisUp(),
+      short: port.short(),
+    });
   }
 
   async start(data: StartData): Promise<StartOutcome> {
@@ -119,7 +116,6 @@ export class Sessions implements Claimer {
     if (outcome === 'live') return { kind: 'live' };
     if (outcome.how === 'abandon') return { kind: 'elsewhere' };
     if (!outcome.error) return { kind: 'over' };
-    this.#noticeTavus(outcome.error);
     return { kind: 'failed', error: outcome.error };
   }
 
@@ -181,15 +177,6 @@ export class Sessions implements Claimer {
     const live: Live = { session, done };
     this.#live.add(live);
     return session;
-  }
-
-  #noticeTavus(error: FleetError): void {
-    if (error.code !== 'tavus-auth' && error.code !== 'tavus-credits') return;
-    this.#tavusBlockedUntil = this.#options.clock.now() + TAVUS_PAUSE_MS;
-    this.#options.log.error(
-      { code: error.code, pauseMs: TAVUS_PAUSE_MS },
-      'Tavus refuses the account: no conversation is claimed',
-    );
   }
 
   async #empty(): Promise<void> {

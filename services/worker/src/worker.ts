@@ -1,8 +1,8 @@
 import { BY_QUEUE, FleetError, type ConversationRecord, type StartData } from '@tavus-fleet/contracts';
 import type { Timer } from '@tavus-fleet/lifecycle';
 import {
-  redisCall,
   type LeaseKeeper,
+  type ProviderSlots,
   type Leases,
   type Queues,
   type ReaperNotes,
@@ -13,10 +13,13 @@ import { ClaimLoop } from './claim.ts';
 import type { ControlJobs } from './control.ts';
 import { fleetReaperPort } from './reaper/fleet-port.ts';
 import { Reaper, type ReaperOptions } from './reaper/reaper.ts';
+import type { LoadWatch } from './load/load-watch.ts';
+import { providerGate } from './provider-gate.ts';
 import { makeSession, type FactoryDeps } from './session-factory.ts';
 import { Sessions } from './sessions.ts';
 import type { BullStartJobs } from './start-jobs.ts';
 import { Sweeper } from './sweeper.ts';
+import { fleetSweeperPort } from './sweeper-port.ts';
 
 const HEARTBEAT_MS = 1_000;
 
@@ -30,6 +33,8 @@ export type WorkerParts = FactoryDeps & {
   readonly startJobs: BullStartJobs;
   readonly controlJobs: ControlJobs;
   readonly notes: ReaperNotes;
+  readonly slots: ProviderSlots;
+  readonly load: LoadWatch;
   /** For tests; the defaults are the product's. */
   readonly reaping?: Pick<ReaperOptions, 'askEveryMs' | 'confirmMs' | 'settleMs'> & { readonly everyMs?: number };
 };
@@ -54,7 +59,7 @@ export class FleetWorker {
     this.#parts = parts;
     this.#url = url;
     this.#onDrainAsked = onDrainAsked;
-    const { clock, log, config, leases, keeper, health, workerId } = parts;
+    const { clock, log, config, leases, keeper, health, workerId, load } = parts;
     this.sessions = new Sessions({
       capacity: config.maxSessions,
       clock,
@@ -70,12 +75,21 @@ export class FleetWorker {
           }),
         session: (record, ownership, redisNowMs) => makeSession(parts, { record, ownership, redisNowMs }),
         redisUp: () => health.up,
+        short: () => load.short,
       },
     });
-    this.#claims = new ClaimLoop(parts.startJobs, this.sessions, clock, (error) =>
-      log.warn({ err: error }, 'claiming failed; going on'),
+    this.#claims = new ClaimLoop({
+      jobs: parts.startJobs,
+      claimer: this.sessions,
+      gate: providerGate(parts),
+      clock,
+      onError: (error) => log.warn({ err: error }, 'claiming failed; going on'),
+    });
+    this.#sweeper = new Sweeper(
+      fleetSweeperPort({ ...parts, recordOf: (data) => this.#record(data) }),
+      clock,
+      (error) => log.warn({ err: error }, 'sweep failed; going on'),
     );
-    this.#sweeper = new Sweeper(this.#sweeps(), clock, (error) => log.warn({ err: error }, 'sweep failed; going on'));
     const { redis, keys, ledger, notes, tavus, reaping } = parts;
     this.#reaper = new Reaper(
       fleetReaperPort({
@@ -92,9 +106,15 @@ export class FleetWorker {
     );
   }
 
+  /** Why no further conversation is taken just now. */
+  get whyWaiting(): string | undefined {
+    return this.#claims.whyWaiting;
+  }
+
   async start(): Promise<void> {
-    const { clock, health, startJobs, controlJobs } = this.#parts;
+    const { clock, health, load, startJobs, controlJobs } = this.#parts;
     health.start();
+    load.start();
     this.#heartbeat = clock.every(HEARTBEAT_MS, () => void this.#beat());
     await this.#beat();
     // BullMQ's stalled check waits for its connection: a Redis that is down now must not keep the process from starting.
@@ -107,7 +127,7 @@ export class FleetWorker {
 
   /** Takes no more, finishes what lives (bounded), then closes its loops. */
   async stop(drainMs: number): Promise<void> {
-    const { log, registry, workerId, controlJobs, health } = this.#parts;
+    const { log, registry, workerId, controlJobs, health, load } = this.#parts;
     this.#claims.stop();
     const closing = this.#claims.close();
     await this.sessions.drain('drained', drainMs);
@@ -121,19 +141,22 @@ export class FleetWorker {
       .remove(workerId)
       .catch((error: unknown) => log.warn({ err: error }, 'the registry entry stays until it is stale'));
     health.close();
+    load.close();
   }
 
   async #beat(): Promise<void> {
-    const { registry, workerId, version, log, health } = this.#parts;
+    const { registry, workerId, version, log, health, load } = this.#parts;
     const { sessions } = this;
+    const { starting, live, stopping } = sessions.slots();
     try {
-      const load = sessions.capacity === 0 ? 1 : sessions.size / sessions.capacity;
       const asked = await registry.heartbeat({
         id: workerId,
         url: this.#url,
         capacity: sessions.capacity,
         live: sessions.size,
-        load,
+        // The nearest of its limits: slots, CPU, memory, event loop. 1 = takes no more.
+        load: Math.max(sessions.size / sessions.capacity, load.short ? 1 : load.nearness),
+        states: { starting, live, stopping },
         draining: sessions.draining,
         version,
         since: this.#since,
@@ -159,27 +182,5 @@ export class FleetWorker {
       conversationId: data.conversationId,
     });
     return record;
-  }
-
-  #sweeps(): ConstructorParameters<typeof Sweeper>[0] {
-    const { queues, records, metrics, redis } = this.#parts;
-    return {
-      nowMs: async () => {
-        const [seconds, micros] = await redisCall(() => redis.time());
-        return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
-      },
-      waiting: async (limit) => {
-        const waiting = await queues.sessions.getJobs(['wait', 'delayed', 'prioritized'], 0, limit - 1, true);
-        // Safe: BullMQ types data as any; the sweeper parses it.
-        return waiting.map((job) => ({ data: job.data as unknown, enqueuedAt: job.timestamp }));
-      },
-      createdAt: async (data) => {
-        if (!data.request && !(await records.get(data.conversationId))) return undefined;
-        const { createdAt, spec, state } = await this.#record(data);
-        return { createdAt, startTimeoutSeconds: spec.limits.startTimeoutSeconds, queued: state === 'queued' };
-      },
-      failStartTimeout: async (id) => void (await records.failUnowned(id, 'start-timeout')),
-      oldest: (seconds) => metrics.queueOldest(seconds),
-    };
   }
 }

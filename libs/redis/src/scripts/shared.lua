@@ -77,3 +77,26 @@ local function hand_over_step(hand_over, phase, ms)
   redis.call('PEXPIRE', hand_over, tonumber(ms) + 60000)
   return deadline
 end
+
+-- Provider slots taken: rows of the ledger, and reservations that have not run out.
+local function slots_taken(ledger, slots)
+  redis.call('ZREMRANGEBYSCORE', slots, '-inf', text(now_ms()))
+  return redis.call('HLEN', ledger) + redis.call('ZCARD', slots)
+end
+
+-- Why Tavus is not to be asked for a conversation now; nil when it may be.
+local function refusal(provider)
+  local known = redis.call('HMGET', provider, 'until', 'why')
+  if known[1] and now_ms() < tonumber(known[1]) then
+    return known[2]
+  end
+  return nil
+end
+
+-- Nobody knows yet whether Tavus still refuses: one finds out, the others wait for it.
+local function try_alone(provider, ms)
+  if redis.call('EXISTS', provider) == 1 then
+    redis.call('HSET', provider, 'trying', '1', 'until', text(now_ms() + tonumber(ms)))
+  end
+end
+

@@ -5,6 +5,7 @@ import {
   ClusterStreamReader,
   EventLog,
   Idempotency,
+  Queued,
   Queues,
   Records,
   RedisHealth,
@@ -16,12 +17,13 @@ import {
   addNumberedFrame,
   connectRedis,
   createKeys,
+  fleetFigures,
   redisCall,
   type Keys,
   type RedisConnection,
   type StreamSource,
 } from '@tavus-fleet/redis';
-import type { Logger, Metrics } from '@tavus-fleet/telemetry';
+import { showFleet, type Logger, type Metrics } from '@tavus-fleet/telemetry';
 import type { AppDeps } from '../app.ts';
 
 /** A caller waits for Redis this long per step, so that a POST answers 503 in about 2 s. Beside the driver's own deadline, for every kind of silence. */
@@ -62,7 +64,7 @@ export class RedisBackend implements AsyncDisposable {
       log,
     });
     metrics.onExpose(() =>
-      bounded('Reading the queue', async () => metrics.queueOldest(await oldestSeconds(this.#queues))),
+      bounded('Reading the fleet', async () => showFleet(metrics, await fleetFigures(this.#commands, keys))),
     );
     this.#health.start();
   }
@@ -85,6 +87,7 @@ function portsOn(parts: {
 }): Ports {
   const { keys, commands, queues, news, health, log } = parts;
   const records = new Records(commands, keys, log);
+  const queued = new Queued(commands, keys);
   const idempotency = new Idempotency(commands, keys);
   const events = new EventLog(commands, keys, log);
   const notices = new TavusNotices(commands, keys, log);
@@ -93,6 +96,7 @@ function portsOn(parts: {
     conversations: {
       create: (input) => bounded('Writing the record', () => records.create(input)),
       get: (id) => bounded('Reading the record', () => records.get(id)),
+      place: (id) => bounded('Reading the place', () => queued.place(id)),
       list: (query) => bounded('Listing', () => records.list(query)),
       desire: (id, verb, reason) => bounded('Asking for the end', () => records.desire(id, verb, reason)),
       failUnowned: (id, endReason) => bounded('Withdrawing', () => records.failUnowned(id, endReason)),
@@ -157,10 +161,4 @@ async function refuseWhenFull(commands: RedisConnection, keys: Keys, id: string)
   const waiting = await redisCall(() => commands.xlen(keys.conversation(id).frames));
   if (waiting >= MAX_FRAMES - FRAMES_HEADROOM)
     throw new FleetError('stream-full', `${waiting} frames wait to be played; send more when some have been.`);
-}
-
-/** Age of the job that is next in line. */
-async function oldestSeconds(queues: Queues): Promise<number> {
-  const [oldest] = await queues.sessions.getJobs(['wait', 'prioritized'], 0, 0, true);
-  return oldest === undefined ? 0 : Math.max(0, Date.now() - oldest.timestamp) / 1000;
 }

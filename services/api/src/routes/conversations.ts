@@ -63,7 +63,10 @@ export function conversationRoutes(app: App, deps: AppDeps): void {
       },
     },
     // oxlint-disable-next-line oxc/no-async-endpoint-handlers -- fastify, unlike Express, awaits its handlers
-    async (request) => viewOf(ownRecord(await conversations.get(request.params.conversationId), request.owns)),
+    async (request) => {
+      const record = ownRecord(await conversations.get(request.params.conversationId), request.owns);
+      return viewOf(record, record.state === 'queued' ? await conversations.place(record.conversationId) : undefined);
+    },
   );
 
   app.get(
@@ -86,7 +89,10 @@ export function conversationRoutes(app: App, deps: AppDeps): void {
         ...(state === undefined ? {} : { state }),
         ...(cursor === undefined ? {} : { cursor }),
       });
-      return { conversations: page.records.map(viewOf), ...(page.cursor === undefined ? {} : { cursor: page.cursor }) };
+      return {
+        conversations: page.records.map((record) => viewOf(record)),
+        ...(page.cursor === undefined ? {} : { cursor: page.cursor }),
+      };
     },
   );
 }
