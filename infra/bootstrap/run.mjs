@@ -19,6 +19,7 @@ const COMMANDS = {
   api: { argv: ['services/api/src/main.ts'] },
   worker: { argv: ['services/worker/src/main.ts'], chromium: true },
   simulator: { argv: ['services/simulator/src/main.ts'] },
+  fleet: { argv: ['services/cli/src/main.ts'] },
   lint: { argv: [bin('oxlint')] },
   typecheck: { argv: [bin('nx'), 'run-many', '-t', 'typecheck'] },
   format: { argv: [bin('oxfmt')] },

@@ -15,7 +15,7 @@ const tavusIsLoopback = (values: Values): boolean => isLoopbackUrl(values.TAVUS_
 export const rules: readonly Rule[] = [
   {
     variable: 'FLEET_ID',
-    services: ['api', 'worker', 'cli'],
+    services: ['api', 'worker'],
     broken: (values) => values.FLEET_ID === undefined && !tavusIsLoopback(values),
     says: 'is required unless TAVUS_BASE_URL is loopback',
   },

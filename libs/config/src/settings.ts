@@ -60,8 +60,11 @@ export type SimulatorConfig = Common & {
   readonly chromium: Omit<ChromiumSettings, 'sandbox'>;
 };
 
-/** The operator's tool works without a Tavus key; what needs one says so. */
-export type CliConfig = Product & {
+/** The operator's tool works with Redis alone; what needs more says so. */
+export type CliConfig = Omit<Product, 'fleetId'> & {
+  readonly fleetId: string | undefined;
+  readonly keys: Secret<readonly ApiKey[]>;
+  readonly chromium: ChromiumSettings;
   readonly tavus: Omit<TavusSettings, 'apiKey'> & { readonly apiKey: Secret | undefined };
 };
 
@@ -132,5 +135,11 @@ export const shapes: { readonly [S in keyof Settings]: (values: Values) => Setti
     port: values.SIMULATOR_PORT,
     chromium: { path: values.CHROMIUM_PATH, proxy: values.CHROMIUM_PROXY },
   }),
-  cli: (values) => ({ ...product(values), tavus: cliTavus(values) }),
+  cli: (values) => ({
+    ...product(values),
+    fleetId: values.FLEET_ID ?? (isLoopbackUrl(values.TAVUS_BASE_URL) ? 'dev' : undefined),
+    keys: values.API_KEYS,
+    chromium: { path: values.CHROMIUM_PATH, sandbox: values.CHROMIUM_SANDBOX, proxy: values.CHROMIUM_PROXY },
+    tavus: cliTavus(values),
+  }),
 };

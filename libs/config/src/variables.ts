@@ -78,7 +78,7 @@ export const variables = {
   }),
   API_KEYS: variable({
     group: 'API',
-    usedBy: ['api'],
+    usedBy: ['api', 'cli'],
     about:
       'Keys of the product backends as name:sha256hex, separated by commas. A conversation belongs to the name that made it. Required unless API_HOST is loopback; without keys nobody gets in.',
     fallback: '',
@@ -225,7 +225,7 @@ export const variables = {
   }),
   CHROMIUM_PATH: variable({
     group: 'Worker',
-    usedBy: ['worker', 'simulator'],
+    usedBy: ['worker', 'simulator', 'cli'],
     about: 'Chromium headless shell to start. Empty: the one that was installed with the project.',
     fallback: '',
     example: '/usr/bin/chromium',
@@ -233,14 +233,14 @@ export const variables = {
   }),
   CHROMIUM_SANDBOX: variable({
     group: 'Worker',
-    usedBy: ['worker'],
+    usedBy: ['worker', 'cli'],
     about: "Chromium's sandbox: on, off, or auto (on where the kernel allows it and the user is not root).",
     fallback: 'auto',
     format: oneOf(['auto', 'on', 'off']),
   }),
   CHROMIUM_PROXY: variable({
     group: 'Worker',
-    usedBy: ['worker', 'simulator'],
+    usedBy: ['worker', 'simulator', 'cli'],
     about: 'HTTP proxy for what Chromium fetches beyond loopback (media goes its own way). Empty: none.',
     fallback: '',
     example: 'http://proxy.internal:3128',
