@@ -71,7 +71,8 @@ export const variables = {
   OTEL_EXPORTER_OTLP_ENDPOINT: variable({
     group: 'Fleet',
     usedBy: ['api', 'worker'],
-    about: 'Where traces go (OTLP over HTTP). Empty: no traces.',
+    about:
+      'Where traces go (OTLP over HTTP). Empty: no traces. Headers for it (a key): OTEL_EXPORTER_OTLP_HEADERS, read by the exporter itself.',
     fallback: '',
     example: 'http://127.0.0.1:4318',
     format: optional(HttpUrl),

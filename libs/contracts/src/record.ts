@@ -37,6 +37,8 @@ export const ConversationRecord = z.object({
   ownerNonce: z.string().optional(),
   owner: WorkerId.optional(),
   createdBy: z.string(),
+  /** The trace in which it was asked for (W3C), so that whoever takes the conversation over goes on in it. Not worth a record: nonsense is none. */
+  traceparent: z.string().max(128).optional().catch(undefined),
   spec: ConversationSpec,
   settings: SettingsDelta.prefault({}),
   tavusConversationId: z.string().optional(),

@@ -11,7 +11,7 @@ import {
   type StartData,
 } from '@tavus-fleet/contracts';
 import { withDeadline } from '@tavus-fleet/lifecycle';
-import { Queue } from 'bullmq';
+import { Queue, type QueueOptions } from 'bullmq';
 import { redisCall } from './call.ts';
 import { connectRedis, type RedisConnection } from './connect.ts';
 import { silentLog, type Log } from './log.ts';
@@ -53,15 +53,22 @@ export class Queues {
   readonly #prefix: string;
   readonly #name: string;
   readonly #log: Log;
+  readonly #telemetry: QueueOptions['telemetry'] | undefined;
   #connection: RedisConnection | undefined;
   readonly #queues = new Map<string, Queue>();
   #closed = false;
 
-  constructor(url: string, keyPrefix: string, options: { name?: string; log?: Log } = {}) {
+  /** `telemetry` is BullMQ's hook: jobs then carry the trace in which they were added. */
+  constructor(
+    url: string,
+    keyPrefix: string,
+    options: { name?: string; log?: Log; telemetry?: QueueOptions['telemetry'] | undefined } = {},
+  ) {
     this.#url = url;
     this.#prefix = queuePrefix(keyPrefix);
     this.#name = options.name ?? 'queues';
     this.#log = options.log ?? silentLog;
+    this.#telemetry = options.telemetry;
   }
 
   /** BullMQ's own object, for counts and for finding a job. */
@@ -179,6 +186,7 @@ export class Queues {
         connection: this.#connection,
         prefix: this.#prefix,
         streams: { events: { maxLen: 1000 } },
+        ...(this.#telemetry ? { telemetry: this.#telemetry } : {}),
       });
       queue.on('error', (error: Error) => this.#log.warn({ queue: name, error: error.message }, 'queue error'));
       this.#queues.set(name, queue);

@@ -16,7 +16,9 @@ export function newRecordFields(record: {
   conversationId: string;
   createdBy: string;
   spec: ConversationSpec;
+  traceparent?: string | undefined;
 }): string[] {
+  const { traceparent } = record;
   const settings = record.spec.settings;
   return [
     'conversationId',
@@ -26,6 +28,7 @@ export function newRecordFields(record: {
     'spec',
     JSON.stringify(record.spec),
     ...(settings === undefined ? [] : ['settings', JSON.stringify(settings)]),
+    ...(traceparent === undefined ? [] : ['traceparent', traceparent]),
   ];
 }
 

@@ -82,10 +82,11 @@ export class Records {
     request: StartRequest;
     createdBy: string;
     conversationId: string;
+    traceparent?: string | undefined;
   }): Promise<{ outcome: 'created' | 'exists'; record: ConversationRecord }> {
-    const { request, createdBy, conversationId } = input;
+    const { request, createdBy, conversationId, traceparent } = input;
     const { spec, secrets } = splitRequest(request);
-    const fields = newRecordFields({ conversationId, createdBy, spec });
+    const fields = newRecordFields({ conversationId, createdBy, spec, traceparent });
     await this.#queued.add(conversationId); // first, see Queued
     const outcome = await this.#outbox.around(conversationId, () =>
       redisCall(() =>

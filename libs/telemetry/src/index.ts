@@ -1,5 +1,5 @@
 export * from './fleet-gauges.ts';
-export { createLogger, type Logger, type LogLevel } from './logger.ts';
+export { createLogger, logLastWords, type Logger, type LogLevel } from './logger.ts';
 export {
   createMetrics,
   slotStates,
@@ -10,3 +10,14 @@ export {
   type TavusRoute,
 } from './metrics.ts';
 export { summaryLine, type SessionSummary } from './summary.ts';
+export {
+  currentTraceparent,
+  inTrace,
+  serverSpan,
+  traced,
+  traceparentOf,
+  type ServerSpan,
+  type SpanOptions,
+} from './spans.ts';
+export { tavusRequestMeter } from './tavus-requests.ts';
+export { startTracing, type Tracing, type TracingOptions } from './tracing.ts';

@@ -1,6 +1,7 @@
+import { EventEmitter } from 'node:events';
 import { FleetError } from '@tavus-fleet/contracts';
 import { describe, expect, it } from 'vitest';
-import { createLogger } from './logger.ts';
+import { createLogger, logLastWords } from './logger.ts';
 import { scrubText } from './redact.ts';
 import { summaryLine } from './summary.ts';
 
@@ -52,6 +53,8 @@ describe('redaction', () => {
     [`got Bearer ${hidden}`, 'got Bearer [redacted]'],
     ['listening on http://127.0.0.1:8080', 'listening on http://127.0.0.1:8080'],
     ['at file:///app/main.ts:3:1', 'at file:///app/main.ts:3:1'],
+    [`no room at acme.daily.co/${hidden}`, 'no room at acme.daily.co/[redacted]'],
+    [`refused eyJhbGciOi.${hidden}.x-y`, 'refused [redacted]'],
   ])('scrubs text: %s', (text, expected) => {
     expect(scrubText(text)).toBe(expected);
     const { log, raw } = setup();
@@ -60,6 +63,49 @@ describe('redaction', () => {
       { err: new FleetError('room-join-failed', text, { cause: new Error(text) }), nested: { note: text } },
       'failed',
     );
+    expect(raw()).not.toContain(hidden);
+  });
+});
+
+describe('errors of others', () => {
+  it('keeps of a driver’s error what it is, and not what was being sent', () => {
+    const { log, raw, lines } = setup();
+    const reply = Object.assign(new Error('OOM command not allowed'), {
+      name: 'ReplyError',
+      command: { name: 'evalsha', args: ['userRoomToken', hidden] },
+      previousErrors: [{ body: hidden }],
+    });
+    log.error({ err: new FleetError('redis-unavailable', 'Redis refused it.', { cause: reply }) }, 'request failed');
+    expect(raw()).not.toContain(hidden);
+    expect(lines()[0]).toMatchObject({ err: { cause: { message: 'OOM command not allowed' } } });
+  });
+
+  it('does not repeat the text that was no JSON, nor a message of several lines in the stack', () => {
+    const { log, raw, lines } = setup();
+    const thrown = (() => {
+      try {
+        return JSON.parse(`{"${hidden}`) as unknown;
+      } catch (error) {
+        return error;
+      }
+    })();
+    log.error({ err: thrown }, 'one');
+    log.error({ err: new Error(`first\nhttps://acme.daily.co/${hidden}`) }, 'two');
+    expect(raw()).not.toContain(hidden);
+    expect(lines()[0]).toMatchObject({ err: { type: 'SyntaxError', message: 'Not JSON.' } });
+    expect(String(lines()[1]?.['err'] && JSON.stringify(lines()[1]))).toMatch(/ at .*logger\.test\.ts/);
+  });
+});
+
+describe('last words', () => {
+  it('of what nobody caught are one redacted line, then the process exits 1', () => {
+    const { log, raw, lines } = setup();
+    const process = Object.assign(new EventEmitter(), { exit: (code: number) => void exits.push(code) });
+    const exits: number[] = [];
+    logLastWords(process as unknown as NodeJS.Process, log); // safe: of a process only these two are used
+    process.emit('uncaughtException', new Error(`https://acme.daily.co/${hidden}`), 'unhandledRejection');
+    expect(exits).toEqual([1]);
+    expect(lines()).toMatchObject([{ level: 'fatal', msg: 'uncaught', origin: 'unhandledRejection' }]);
     expect(raw()).not.toContain(hidden);
   });
 });
@@ -111,14 +157,11 @@ describe('summaryLine', () => {
     const { log, raw, lines } = setup();
     const summary = {
       framesIn: 3206,
-      workerId: 'w1',
-      epoch: 1,
-      conversationId: 'c1',
       endReason: 'room-empty' as const,
       startMs: 812.3456,
       roomUrl: hidden,
     };
-    summaryLine(log, summary);
+    summaryLine(log.child({ conversationId: 'c1', epoch: 1, workerId: 'w1' }), summary);
     expect(lines()).toHaveLength(1);
     expect(raw()).toContain(
       '"conversationId":"c1","epoch":1,"workerId":"w1","endReason":"room-empty","startMs":812.3,"framesIn":3206,"msg":"session ended"',

@@ -7,6 +7,17 @@ export type Logger = PinoLogger;
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
 /**
+ * What nobody caught ends the process with one line like any other. Node's own last words go to stderr unredacted, with every field of
+ * the error, for example the arguments of a Redis command. Exits 1.
+ */
+export function logLastWords(process: Pick<NodeJS.Process, 'once' | 'exit'>, log: Logger): void {
+  process.once('uncaughtException', (error: unknown, origin) => {
+    log.fatal({ err: error, origin }, 'uncaught');
+    process.exit(1);
+  });
+}
+
+/**
  * The process's logger: one JSON line each, to stdout unless told otherwise. Fixed message, values as fields, errors under `err`.
  * Fields and messages are redacted here and nowhere else, so that forgetting it is impossible. Writing never throws.
  */

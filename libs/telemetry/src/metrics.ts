@@ -117,7 +117,7 @@ export function createMetrics(options: { only?: readonly MetricName[]; processMe
   });
   const starts = histogram(
     'fleet_session_start_seconds',
-    'Acquire to live.',
+    'From being asked for to live, waiting in the queue included.',
     [0.25, 0.5, 1, 2, 3, 5, 8, 13, 20, 30, 60, 120],
   );
   const ends = new Counter({

@@ -43,8 +43,8 @@ function plain(name: string): string {
 }
 
 /**
- * Takes out of free text what error messages of others carry: whatever follows the host of a URL (a room's name is an
- * invitation into it), credentials before it, bearer tokens.
+ * Takes out of free text what error messages of others carry: whatever follows the host of a URL or of Daily's hosts without a
+ * scheme (a room's name is an invitation into it), credentials before it, bearer tokens, JSON web tokens.
  */
 export function scrubText(text: string): string {
   const cut = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
@@ -54,7 +54,9 @@ export function scrubText(text: string): string {
       (_, scheme: string, host: string, rest?: string) =>
         rest === undefined || rest === '/' ? `${scheme}${host}` : `${scheme}${host}/${REDACTED}`,
     )
-    .replaceAll(/\bBearer\s+[A-Za-z0-9._~+/=-]+/gi, `Bearer ${REDACTED}`);
+    .replaceAll(/(?<![\w/.-])([\w-]+\.daily\.co)\/[^\s"'<>]+/gi, (_, host: string) => `${host}/${REDACTED}`)
+    .replaceAll(/\bBearer\s+[A-Za-z0-9._~+/=-]+/gi, `Bearer ${REDACTED}`)
+    .replaceAll(/\beyJ[\w-]+\.[\w.-]+/g, REDACTED);
 }
 
 /** A copy of log fields that is safe to write: secrets by name, text scrubbed, errors as plain objects, bounded in depth and size. Never throws. */
@@ -103,15 +105,36 @@ function valueOf(value: unknown, depth: number, above: ReadonlySet<object>): unk
   return `[${value.constructor?.name ?? 'object'}]`;
 }
 
+/**
+ * Of an error's own fields only plain values are kept (code, field, retryAfterMs …): what drivers hang on theirs is what was being sent
+ * (ioredis: `command.args`, with every value of a record; undici: body and headers).
+ */
 function errorOf(error: Error, depth: number, above: ReadonlySet<object>): Record<string, unknown> {
   const within = new Set(above).add(error);
-  // Own enumerable fields (code, field, retryAfterMs …) first, so that they cannot stand in for the five below.
+  const plainFields = Object.entries(error).filter(([, value]) => typeof value !== 'object' || value === null);
+  // Own enumerable fields first, so that they cannot stand in for the five below.
   return {
-    ...entriesOf(Object.fromEntries(Object.entries(error)), depth, within),
+    ...entriesOf(Object.fromEntries(plainFields), depth, within),
     type: error.constructor.name,
-    message: scrubText(error.message),
-    ...(error.stack === undefined ? {} : { stack: scrubText(error.stack) }),
+    message: messageOf(error),
+    ...(error.stack === undefined ? {} : { stack: framesOf(error.stack) }),
     ...(error instanceof AggregateError ? { errors: valueOf(error.errors, depth + 1, within) } : {}),
     ...(error.cause === undefined ? {} : { cause: valueOf(error.cause, depth + 1, within) }),
   };
+}
+
+/** JSON.parse quotes the text that it could not read: somebody's request, frame or answer. */
+function messageOf(error: Error): string {
+  if (error instanceof SyntaxError && error.message.includes('JSON')) return 'Not JSON.';
+  return scrubText(error.message);
+}
+
+/** A stack begins with the message again, over as many lines as that has; where it happened is what comes after. */
+function framesOf(stack: string): string {
+  return scrubText(
+    stack
+      .split('\n')
+      .filter((line) => /^\s+at /.test(line))
+      .join('\n'),
+  );
 }

@@ -1,15 +1,15 @@
 import type { EndReason } from '@tavus-fleet/contracts';
 
-/** The story of one session in one line. Durations in ms; absent means it never got there. */
+/**
+ * The story of one session in one line; who it was (conversation, epoch, worker) stands there by the session's own logger.
+ * Durations in ms; absent means it never got there.
+ */
 export type SessionSummary = {
-  readonly conversationId: string;
-  readonly epoch: number;
-  readonly workerId: string;
   /** Absent when the session was handed over or lost: the conversation goes on elsewhere, see `outcome`. */
   readonly endReason?: EndReason | undefined;
   readonly outcome?: 'ended' | 'handed-over' | 'lost' | undefined;
   readonly tavusConversationId?: string | undefined;
-  /** Acquire to live. */
+  /** From being asked for to live, waiting in the queue included. */
   readonly startMs?: number | undefined;
   readonly liveMs?: number | undefined;
   readonly closeMs?: number | undefined;
@@ -24,9 +24,6 @@ export type SessionSummary = {
 };
 
 const order = [
-  'conversationId',
-  'epoch',
-  'workerId',
   'endReason',
   'outcome',
   'tavusConversationId',

@@ -13,6 +13,8 @@ export type StackOptions = {
   /** Use this Redis instead of starting one. */
   readonly redisUrl?: string;
   readonly onLine?: (line: string) => void;
+  /** Default `info`, which is also the least: readiness is read from a line of that level. */
+  readonly logLevel?: 'info' | 'debug' | 'trace';
 };
 
 /** Redis, simulator, api and workers on loopback, each a process of its own; ports are chosen by the system. */
@@ -51,12 +53,13 @@ export class Stack implements AsyncDisposable {
     const redisUrl = options.redisUrl ?? redis?.url ?? '';
     const apiKey = `demo-${randomBytes(18).toString('base64url')}`;
     const line = options.onLine ? { onLine: options.onLine } : {};
+    const { logLevel = 'info' } = options;
     const start = async (name: string, env: Record<string, string | undefined>): Promise<ServiceProcess> =>
       held.adopt(
         await startService({ name, main: main(name), env, ...line }, signal),
         async (service) => void (await service.stop()),
       );
-    const simulator = await start('simulator', { ...options.env, LOG_LEVEL: 'info', SIMULATOR_PORT: '0' });
+    const simulator = await start('simulator', { ...options.env, LOG_LEVEL: logLevel, SIMULATOR_PORT: '0' });
     const env = {
       REDIS_URL: redisUrl,
       FLEET_ID: 'demo',
@@ -68,7 +71,7 @@ export class Stack implements AsyncDisposable {
       DAILY_BUNDLE_URL: `${simulator.url}/daily`,
       USER_ROOM_HOSTS: `*.daily.co,${simulator.url}`,
       ...options.env,
-      LOG_LEVEL: 'info', // readiness is read from a line of that level
+      LOG_LEVEL: logLevel,
     };
     const api = await start('api', env);
     // Workers come after it, and so know where Tavus reaches it.

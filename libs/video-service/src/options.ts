@@ -6,6 +6,9 @@ import type { ConversationApi } from './conversation-api.ts';
 import { directConversations, type DirectOptions } from './direct-conversations.ts';
 import type { FrameSink } from './frames.ts';
 
+/** Runs the work of a named step: a tracer makes a span of it. */
+export type Step = <T>(name: 'join tavus room' | 'first picture', work: () => Promise<T>) => Promise<T>;
+
 /** `room` stays its maker's, who closes it. Conversations come through `api`, or straight from Tavus by key and ids. */
 export type TavusVideoServiceOptions = {
   readonly room: Room;
@@ -23,6 +26,8 @@ export type TavusVideoServiceOptions = {
   readonly direct?: boolean;
   /** `audio`: the avatar's voice as frames too, once the transport behind us is ready. */
   readonly outputs?: { readonly audio?: boolean };
+  /** Told of each step of the start, around it. Default: nobody is. */
+  readonly step?: Step;
   readonly metrics?: { readonly enabled?: boolean; readonly onlyInitialTtfb?: boolean };
 } & ({ readonly api: ConversationApi } | DirectOptions);
 
@@ -33,12 +38,13 @@ export type ServiceParts = {
   readonly clock: Clock;
   readonly mode: 'stream' | 'echo';
   readonly api: ConversationApi;
+  readonly step: Step;
   /** What of the replica is taken. */
   readonly wanted: { readonly video: boolean; readonly audio: boolean; readonly pcm: boolean };
 };
 
 export function partsOf(options: TavusVideoServiceOptions): ServiceParts {
-  const { room, sink, clock = systemClock, mode, audioOnly = false, direct = false, outputs } = options;
+  const { room, sink, clock = systemClock, mode, audioOnly = false, direct = false, outputs, step } = options;
   const byKey = 'api' in options ? undefined : options;
   const pcm = outputs?.audio ?? false;
   return {
@@ -47,6 +53,7 @@ export function partsOf(options: TavusVideoServiceOptions): ServiceParts {
     clock,
     mode: mode ?? audioModeOf(byKey?.personaId),
     api: 'api' in options ? options.api : directConversations(options, clock),
+    step: step ?? ((_, work) => work()),
     wanted: { video: !audioOnly, audio: !direct || pcm, pcm },
   };
 }

@@ -100,15 +100,17 @@ export class TavusVideoService {
 
   async #start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const { room, sink, clock, mode } = this.#parts;
+    const { room, sink, clock, mode, step } = this.#parts;
     if (!this.#creating) throw new FleetError('internal', 'start() needs a setup().');
     if (this.#settings.maxVideoFps !== undefined) room.limitUserVideo(this.#settings.maxVideoFps);
     const { conversationId, conversationUrl: url, meetingToken } = await this.#creating;
     void this.#nameReplica(signal);
     const token = meetingToken === undefined ? {} : { token: meetingToken };
-    const joined = await retry({ attempts: 3, firstMs: 200, maxMs: 1_000 }, { signal, clock }, () =>
-      withDeadline({ signal, ms: JOIN_MS, what: 'Joining the Tavus room', code: 'room-join-failed', clock }, (own) =>
-        room.join({ url, ...token, userName: BOT_NAME }, own),
+    const joined = await step('join tavus room', () =>
+      retry({ attempts: 3, firstMs: 200, maxMs: 1_000 }, { signal, clock }, () =>
+        withDeadline({ signal, ms: JOIN_MS, what: 'Joining the Tavus room', code: 'room-join-failed', clock }, (own) =>
+          room.join({ url, ...token, userName: BOT_NAME }, own),
+        ),
       ),
     );
     sink.push({ type: 'joined', participantId: joined.participantId });
@@ -120,7 +122,7 @@ export class TavusVideoService {
       settings: this.#settings,
     });
     this.#replica.present(joined.participants);
-    await orAborted(this.#replica.arrived, signal);
+    await step('first picture', () => orAborted(this.#replica.arrived, signal));
   }
 
   /**

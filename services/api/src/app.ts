@@ -12,6 +12,7 @@ import { parseJsonBody } from './json-body.ts';
 import { openapi } from './openapi.ts';
 import type { Conversations, Events, Frames, Health, Idempotency, Jobs, Notices, Personas, Workers } from './ports.ts';
 import { logRequests } from './request-log.ts';
+import { traceRequests } from './request-trace.ts';
 import { audioRoutes } from './routes/audio.ts';
 import { controlRoutes } from './routes/control.ts';
 import { conversationRoutes } from './routes/conversations.ts';
@@ -50,6 +51,8 @@ export type AppDeps = {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly version: string;
+  /** Whether requests are traced: `startTracing` was given a collector. */
+  readonly tracing?: boolean;
   /** Aborts when the process is told to leave: not ready any more, event streams end; ordinary requests are still answered. */
   readonly draining: AbortSignal;
 };
@@ -98,6 +101,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(async (scope) => {
     const keyed: App = scope.withTypeProvider<ZodTypeProvider>();
     keyed.addHook('onRequest', authenticate(deps.keys));
+    if (deps.tracing) traceRequests(keyed);
     conversationRoutes(keyed, deps);
     controlRoutes(keyed, deps);
     frameRoutes(keyed, deps);

@@ -1,8 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { ConfigError, loadConfig, Secret, type ApiConfig } from '@tavus-fleet/config';
 import { systemClock } from '@tavus-fleet/lifecycle';
 import { callbackKey, createTavusClient } from '@tavus-fleet/tavus';
-import { createLogger, createMetrics } from '@tavus-fleet/telemetry';
+import { createLogger, createMetrics, logLastWords, startTracing, tavusRequestMeter } from '@tavus-fleet/telemetry';
 import { z } from 'zod';
 import { buildApp } from './app.ts';
 import { drainOnSignal } from './drain.ts';
@@ -28,6 +29,14 @@ const { version } = z
   .object({ version: z.string() })
   .parse(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')));
 const log = createLogger({ name: 'api', level: config.logLevel });
+logLastWords(process, log);
+const tracing = await startTracing({
+  endpoint: config.otlpEndpoint,
+  service: 'api',
+  version,
+  instanceId: randomUUID(),
+  log,
+});
 const metrics = createMetrics({
   only: [
     'fleet_queue_oldest_seconds',
@@ -42,12 +51,18 @@ const metrics = createMetrics({
   ],
 });
 const draining = new AbortController();
-const redis = new RedisBackend({ url: config.redis.url.reveal(), keyPrefix: config.redis.keyPrefix, log, metrics });
+const redis = new RedisBackend({
+  url: config.redis.url.reveal(),
+  keyPrefix: config.redis.keyPrefix,
+  log,
+  metrics,
+  telemetry: tracing.bullmq,
+});
 const tavus = createTavusClient({
   baseUrl: config.tavus.baseUrl,
   apiKey: config.tavus.apiKey.reveal(),
   names: config.tavus.names,
-  onRequest: (route, status) => metrics.tavusRequest(route, status),
+  onRequest: tavusRequestMeter(metrics),
 });
 const personas = tavusPersonas(tavus);
 
@@ -72,6 +87,7 @@ const app = await buildApp({
   metrics,
   clock: systemClock,
   version,
+  tracing: tracing.bullmq !== undefined,
   draining: draining.signal,
 });
 drainOnSignal({
@@ -83,6 +99,7 @@ drainOnSignal({
     await Promise.all([app.close(), webhooks.close()]);
     await tavus.close();
     await redis[Symbol.asyncDispose]();
+    await tracing.close();
   },
 });
 if (keys.reveal().length === 0) log.warn('API_KEYS is empty: every request under /v1 is refused');

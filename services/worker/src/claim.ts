@@ -1,5 +1,6 @@
 import { asFleetError, firstProblem, StartData, type FleetError } from '@tavus-fleet/contracts';
 import { sleep, type Clock } from '@tavus-fleet/lifecycle';
+import { traced } from '@tavus-fleet/telemetry';
 import type { ClaimedJob, StartJobs } from './start-jobs.ts';
 
 const FULL_LOOK_MS = 100;
@@ -149,7 +150,19 @@ export class ClaimLoop {
   async #handle(job: ClaimedJob, data: StartData): Promise<void> {
     const { claimer, gate, onError } = this.#options;
     try {
-      const outcome = await claimer.start(data);
+      const outcome = await traced(
+        'claim',
+        {
+          kind: 'consumer',
+          parent: job.traceparent,
+          attributes: { 'fleet.conversation_id': data.conversationId },
+        },
+        async (span) => {
+          const came = await claimer.start(data);
+          span.setAttribute('fleet.outcome', came.kind);
+          return came;
+        },
+      );
       if (outcome.kind === 'failed') await job.failed(outcome.error, false);
       else if (outcome.kind === 'not-now') await job.giveBack();
       else await job.done();

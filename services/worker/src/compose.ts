@@ -24,7 +24,7 @@ import {
 } from '@tavus-fleet/redis';
 import { createDailyRooms, type Rooms } from '@tavus-fleet/rooms';
 import { createTavusClient } from '@tavus-fleet/tavus';
-import { createMetrics, type Logger } from '@tavus-fleet/telemetry';
+import { createMetrics, startTracing, tavusRequestMeter, type Logger } from '@tavus-fleet/telemetry';
 import packageJson from '../package.json' with { type: 'json' };
 import { ControlJobs } from './control.ts';
 import { bandsFor } from './load/brake.ts';
@@ -49,6 +49,14 @@ export async function compose(
   await using held = new AsyncDisposableStack();
   const workerId = `w-${randomBytes(6).toString('hex')}`;
   const clock = systemClock;
+  const tracing = await startTracing({
+    endpoint: config.otlpEndpoint,
+    service: 'worker',
+    version: packageJson.version,
+    instanceId: workerId,
+    log,
+  });
+  held.defer(() => tracing.close());
   const url = config.redis.url.reveal();
   const keys = createKeys(config.redis.keyPrefix);
   const connect = (role: RedisRole, name: string): RedisConnection =>
@@ -70,7 +78,11 @@ export async function compose(
   held.defer(() => reader.close());
   const keeper = new LeaseKeeper(leases, { clock, log });
   held.defer(() => keeper.close());
-  const queues = new Queues(url, config.redis.keyPrefix, { name: `${workerId}:queues`, log });
+  const queues = new Queues(url, config.redis.keyPrefix, {
+    name: `${workerId}:queues`,
+    log,
+    telemetry: tracing.bullmq,
+  });
   held.defer(() => queues.close());
   const bull = (name: string): RedisConnection =>
     held.adopt(queueConnection(url, { role: 'worker', name: `${workerId}:${name}`, log }), (connection) =>
@@ -99,7 +111,7 @@ export async function compose(
     apiKey: config.tavus.apiKey.reveal(),
     names: config.tavus.names,
     clock,
-    onRequest: (route, status) => metrics.tavusRequest(route, status),
+    onRequest: tavusRequestMeter(metrics),
   });
   held.defer(() => tavus.close());
   const rooms = await openRooms(config, log);
@@ -126,7 +138,13 @@ export async function compose(
     health: new RedisHealth(connected('commands', 'health'), { clock }),
     queues,
     startJobs: new BullStartJobs({ connection: bull('sessions'), keyPrefix: config.redis.keyPrefix, onError }),
-    controlJobs: new ControlJobs({ connection: bull('control'), keyPrefix: config.redis.keyPrefix, records, onError }),
+    controlJobs: new ControlJobs({
+      connection: bull('control'),
+      keyPrefix: config.redis.keyPrefix,
+      records,
+      onError,
+      telemetry: tracing.bullmq,
+    }),
     tavus: tellingFleet(tavus, slots, log),
     slots,
     load,

@@ -1,6 +1,6 @@
 import { ControlData, firstProblem, jobs, queuePrefix } from '@tavus-fleet/contracts';
 import type { Records, RedisConnection } from '@tavus-fleet/redis';
-import { DelayedError, UnrecoverableError, Worker } from 'bullmq';
+import { DelayedError, UnrecoverableError, Worker, type WorkerOptions } from 'bullmq';
 
 // A start and a stop may be enqueued in one breath by a backend that writes no record: the start's worker, or a sweeper, makes it
 // within this. Between two looks the job waits in the queue and not here: a flood of unknown ids holds up no other stop.
@@ -20,8 +20,10 @@ export class ControlJobs {
     keyPrefix: string;
     records: Pick<Records, 'desire'>;
     onError: (error: Error) => void;
+    /** BullMQ's hook: a job is a span in the trace in which it was added. */
+    telemetry?: WorkerOptions['telemetry'] | undefined;
   }) {
-    const { records } = options;
+    const { records, telemetry } = options;
     this.#worker = new Worker(jobs.stop.queue, (job, token) => handle(job, records, token), {
       connection: options.connection,
       prefix: queuePrefix(options.keyPrefix),
@@ -30,6 +32,7 @@ export class ControlJobs {
       drainDelay: 2,
       removeOnComplete: { age: 3_600, count: 1_000 },
       removeOnFail: { age: 24 * 3_600, count: 1_000 },
+      ...(telemetry ? { telemetry } : {}),
     });
     this.#worker.on('error', options.onError);
   }

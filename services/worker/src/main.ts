@@ -1,7 +1,7 @@
 import { ConfigError, loadConfig, type WorkerConfig } from '@tavus-fleet/config';
 import { onShutdownSignal } from '@tavus-fleet/lifecycle';
 import { fleetFigures } from '@tavus-fleet/redis';
-import { createLogger, showFleet, slotStates } from '@tavus-fleet/telemetry';
+import { createLogger, logLastWords, showFleet, slotStates } from '@tavus-fleet/telemetry';
 import { chromiumRooms, compose } from './compose.ts';
 import { buildDebugServer } from './debug-server.ts';
 import { FleetWorker } from './worker.ts';
@@ -21,6 +21,7 @@ function configOrExit(): WorkerConfig {
 
 const config = configOrExit();
 const log = createLogger({ name: 'worker', level: config.logLevel });
+logLastWords(process, log);
 const { parts, close } = await compose(config, log, chromiumRooms(process.env));
 
 const debug = buildDebugServer({

@@ -1,6 +1,7 @@
 import { jobs, queuePrefix } from '@tavus-fleet/contracts';
 import { systemClock, type Timer } from '@tavus-fleet/lifecycle';
 import type { RedisConnection } from '@tavus-fleet/redis';
+import { traceparentOf } from '@tavus-fleet/telemetry';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
 
 const LOCK_MS = 30_000;
@@ -10,6 +11,8 @@ const EXTEND_MS = 10_000;
 export interface ClaimedJob {
   readonly id: string;
   readonly data: unknown;
+  /** The trace in which it was added. Taken by us: BullMQ's hook does so only for jobs that BullMQ itself runs. */
+  readonly traceparent?: string | undefined;
   /** Whether a failure now would be the last attempt. */
   readonly lastAttempt: boolean;
   done(): Promise<void>;
@@ -79,6 +82,7 @@ export class BullStartJobs implements StartJobs {
     return {
       id: job.id ?? '',
       data: job.data as unknown, // safe: BullMQ types data as any; it is parsed by the claimer
+      traceparent: traceparentOf(job.opts.telemetry?.metadata),
       lastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
       done: () => end(() => job.moveToCompleted(null, this.#token, false)),
       failed: (error, retry) =>

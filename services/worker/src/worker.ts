@@ -9,6 +9,7 @@ import {
   type RedisHealth,
   type WorkerRegistry,
 } from '@tavus-fleet/redis';
+import { currentTraceparent, traced } from '@tavus-fleet/telemetry';
 import { ClaimLoop } from './claim.ts';
 import type { ControlJobs } from './control.ts';
 import { fleetReaperPort } from './reaper/fleet-port.ts';
@@ -66,7 +67,7 @@ export class FleetWorker {
       log,
       port: {
         record: (data) => this.#record(data),
-        acquire: (id) => leases.acquire(id, workerId),
+        acquire: (id) => traced('acquire', {}, () => leases.acquire(id, workerId)),
         hold: (ownership, told) =>
           keeper.hold(ownership, {
             onLost: () => told.lost(),
@@ -180,6 +181,7 @@ export class FleetWorker {
       request: data.request,
       createdBy: BY_QUEUE,
       conversationId: data.conversationId,
+      traceparent: currentTraceparent(),
     });
     return record;
   }

@@ -23,7 +23,7 @@ import {
   type RedisConnection,
   type StreamSource,
 } from '@tavus-fleet/redis';
-import { showFleet, type Logger, type Metrics } from '@tavus-fleet/telemetry';
+import { currentTraceparent, showFleet, traced, type Logger, type Metrics, type Tracing } from '@tavus-fleet/telemetry';
 import type { AppDeps } from '../app.ts';
 
 /** A caller waits for Redis this long per step, so that a POST answers 503 in about 2 s. Beside the driver's own deadline, for every kind of silence. */
@@ -31,7 +31,14 @@ const STEP_MS = 1800;
 /** Room that approximate trimming and frames in flight may take before the oldest unplayed frame would be lost. */
 const FRAMES_HEADROOM = 1000;
 
-type Options = { readonly url: string; readonly keyPrefix: string; readonly log: Logger; readonly metrics: Metrics };
+type Options = {
+  readonly url: string;
+  readonly keyPrefix: string;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** BullMQ's hook: jobs carry the trace of their request. */
+  readonly telemetry?: Tracing['bullmq'];
+};
 type Ports = Pick<
   AppDeps,
   'conversations' | 'jobs' | 'idempotency' | 'frames' | 'events' | 'notices' | 'workers' | 'health'
@@ -49,10 +56,10 @@ export class RedisBackend implements AsyncDisposable {
   readonly #health: RedisHealth;
 
   constructor(options: Options) {
-    const { url, keyPrefix, log, metrics } = options;
+    const { url, keyPrefix, log, metrics, telemetry } = options;
     const keys = createKeys(keyPrefix);
     this.#commands = connectRedis(url, { role: 'commands', name: 'api', log });
-    this.#queues = new Queues(url, keyPrefix, { name: 'api-queues', log });
+    this.#queues = new Queues(url, keyPrefix, { name: 'api-queues', log, telemetry });
     this.#health = new RedisHealth(this.#commands);
     this.#news = openNews(url, keys, this.#commands, log);
     this.ports = portsOn({
@@ -94,7 +101,10 @@ function portsOn(parts: {
   const registry = new WorkerRegistry(commands, keys, { log });
   return {
     conversations: {
-      create: (input) => bounded('Writing the record', () => records.create(input)),
+      create: (input) =>
+        traced('write record', {}, () =>
+          bounded('Writing the record', () => records.create({ ...input, traceparent: currentTraceparent() })),
+        ),
       get: (id) => bounded('Reading the record', () => records.get(id)),
       place: (id) => bounded('Reading the place', () => queued.place(id)),
       list: (query) => bounded('Listing', () => records.list(query)),

@@ -1,6 +1,7 @@
-import { asFleetError, finalState } from '@tavus-fleet/contracts';
+import { asFleetError } from '@tavus-fleet/contracts';
 import { retry, withDeadline } from '@tavus-fleet/lifecycle';
 import type { Room } from '@tavus-fleet/rooms';
+import { summaryLine } from '@tavus-fleet/telemetry';
 import type { TavusVideoService } from '@tavus-fleet/video-service';
 import type { Checkpoints } from './checkpoints.ts';
 import type { SessionDeps, SessionProgress } from './deps.ts';
@@ -23,6 +24,8 @@ export type Acquired = {
   readonly checkpoints: Checkpoints;
   readonly output: SessionOutput;
   readonly progress: () => SessionProgress;
+  /** Since when it is live, by our clock; undefined: it never was. */
+  readonly liveAt: number | undefined;
   /** May become stronger while we work: a cancel cuts a drain short, a lost lease ends it without a word. */
   readonly endings: Endings;
   /** Stops listening to the backend: system frames count until everything is played. */
@@ -36,7 +39,8 @@ export type Acquired = {
  * rooms → Tavus conversation → record → page. Every step runs though another failed. Never rejects. Answers how it ended.
  */
 export async function finish(first: Ending, acquired: Acquired): Promise<Ending> {
-  const { deps, room, events, checkpoints, deaf, endings } = acquired;
+  const { deps, room, events, checkpoints, deaf, endings, output, liveAt } = acquired;
+  const closingAt = deps.clock.now();
   const owned = first.how !== 'abandon' && (await moveAndSilence(first, acquired));
   const ending = owned ? await drained(acquired) : undefined;
   deaf();
@@ -47,7 +51,14 @@ export async function finish(first: Ending, acquired: Acquired): Promise<Ending>
   await step(acquired, 'page', () =>
     withDeadline({ ms: CLOSE_MS, what: 'Closing the page', clock: deps.clock }, async () => room?.close()),
   );
-  return owned ? (endings.now ?? first) : { how: 'abandon', reason: 'lease-lost' };
+  const how: Ending = owned ? (endings.now ?? first) : { how: 'abandon', reason: 'lease-lost' };
+  summaryLine(deps.log, {
+    ...(how.how === 'abandon' ? { outcome: 'lost' } : { endReason: how.reason, outcome: 'ended' }),
+    ...output.summary(),
+    closeMs: deps.clock.now() - closingAt,
+    ...(liveAt === undefined ? {} : { liveMs: closingAt - liveAt }),
+  });
+  return how;
 }
 
 /** Leaving is nobody's to forbid, so a cancel is silent at once, also while Redis does not answer. True when the record is ours to end. */
@@ -78,19 +89,15 @@ async function giveBack(ending: Exclude<Ending, { how: 'abandon' }>, acquired: A
     retry(UNTIL_KNOWN, { signal: giveUp, clock: deps.clock }, () => deps.records.end(ending.reason, progress())),
   );
   deps.meters.ended(ending.reason);
-  deps.log.info({ endReason: ending.reason, state: finalState(ending.reason), ...output.summary() }, 'session ended');
 }
 
 /** The Tavus conversation lives on with its new owner: our bots vanish from the rooms and nothing is said about it. */
 async function leaveSilently(acquired: Acquired): Promise<void> {
-  const { deps, service, events, output } = acquired;
+  const { deps, service, events } = acquired;
   events.close();
   await step(acquired, 'service', async () => service?.abandon());
   await leave(acquired);
-  deps.log.warn(
-    { ...output.summary() },
-    'session abandoned: another worker owns the conversation, or Redis did not say who does',
-  );
+  deps.log.warn({}, 'session abandoned: another worker owns the conversation, or Redis did not say who does');
 }
 
 async function leave(acquired: Acquired): Promise<void> {

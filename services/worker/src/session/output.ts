@@ -157,7 +157,7 @@ export class SessionOutput implements FrameSink {
     };
   }
 
-  summary(): object {
+  summary(): Counters & RecordMetrics {
     return { ...this.counters, ...this.metrics };
   }
 

@@ -2,6 +2,8 @@ import { FleetError, roomUrlProblem, type ConversationSecrets, type EndReason } 
 import { firstOf, Latch, retry, together, withDeadline, type Timer } from '@tavus-fleet/lifecycle';
 import type { Room, RoomEvent } from '@tavus-fleet/rooms';
 import { shutdownMeaning } from '@tavus-fleet/tavus';
+
+import { traced } from '@tavus-fleet/telemetry';
 import { TavusVideoService } from '@tavus-fleet/video-service';
 import { AvatarStream } from './avatar-stream.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -14,6 +16,7 @@ import { EventWriter } from './event-writer.ts';
 import { FramesIn, type Entry } from './frames-in.ts';
 import { audioMode } from './mode.ts';
 import { SessionOutput } from './output.ts';
+import { tracedEnd, tracedStart } from './session-trace.ts';
 import { Tail } from './tail.ts';
 import { finish } from './finish.ts';
 
@@ -53,8 +56,7 @@ export class Session {
   #room: Room | undefined;
   #service: TavusVideoService | undefined;
   #checks: Checks | undefined;
-  #live = false;
-  #liveAt = Number.POSITIVE_INFINITY;
+  #liveAt: number | undefined;
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
@@ -110,6 +112,10 @@ export class Session {
     return this.#deps.record.conversationId;
   }
 
+  get #live(): boolean {
+    return this.#liveAt !== undefined;
+  }
+
   get ownership(): SessionDeps['ownership'] {
     return this.#deps.ownership;
   }
@@ -138,7 +144,7 @@ export class Session {
   /** Tavus' own word that the call is over: sooner than what the room shows, and before anybody has joined the only one. */
   tavusShutdown(reason: string): void {
     const { clock, record } = this.#deps;
-    const early = clock.now() - this.#liveAt < record.spec.limits.maxDurationSeconds * 1_000;
+    const early = clock.now() - (this.#liveAt ?? clock.now()) < record.spec.limits.maxDurationSeconds * 1_000;
     const { code, says } = shutdownMeaning(reason, early);
     const error = new FleetError(code, says);
     const ended = code === 'room-ejected' || (this.#live && code !== 'tavus-credits');
@@ -176,18 +182,21 @@ export class Session {
     this.#started.set(ending);
     await beginning; // it has seen the abort; nothing may be acquired behind our back while we release
     this.#checks?.close();
-    const how = await finish(this.#endings.now ?? ending, {
-      deps: this.#deps,
-      room: this.#room,
-      service: this.#service,
-      events: this.#events,
-      checkpoints: this.#checkpoints,
-      output: this.#output,
-      progress: () => this.#progress(),
-      endings: this.#endings,
-      deaf: () => this.#release(),
-      giveUp: this.#giveUp.signal,
-    });
+    const how = await tracedEnd(this.#deps, () =>
+      finish(this.#endings.now ?? ending, {
+        deps: this.#deps,
+        room: this.#room,
+        service: this.#service,
+        events: this.#events,
+        checkpoints: this.#checkpoints,
+        output: this.#output,
+        progress: () => this.#progress(),
+        liveAt: this.#liveAt,
+        endings: this.#endings,
+        deaf: () => this.#release(),
+        giveUp: this.#giveUp.signal,
+      }),
+    );
     this.#release();
     this.#avatar?.close();
     this.#tail.close();
@@ -200,6 +209,11 @@ export class Session {
   }
 
   async #begin(signal: AbortSignal): Promise<Ending> {
+    await tracedStart(this.#deps, () => this.#goLive(signal));
+    return await this.#endings.first;
+  }
+
+  async #goLive(signal: AbortSignal): Promise<void> {
     const { clock, records, record, frames, rooms, ownership } = this.#deps;
     const { limits } = record.spec;
     using _startTimer = clock.after(
@@ -214,9 +228,10 @@ export class Session {
     this.#unsubscribe.push(frames.subscribe(record.position, (entries) => this.#entries(entries)));
 
     const identity = { conversationId: this.conversationId, epoch: ownership.epoch };
-    const room = await withDeadline(
-      { signal, ms: OPEN_MS, what: 'Opening a page', code: 'browser-failed', clock },
-      (own) => rooms.open(identity, own),
+    const room = await traced('open page', {}, () =>
+      withDeadline({ signal, ms: OPEN_MS, what: 'Opening a page', code: 'browser-failed', clock }, (own) =>
+        rooms.open(identity, own),
+      ),
     );
     this.#room = room;
     this.#unsubscribe.push(room.on((event) => this.#onRoom(event)));
@@ -227,7 +242,7 @@ export class Session {
     void service.over.then(({ reason, error }) =>
       this.#endings.set(this.#live ? { how: 'cancel', reason, error } : endingOf(error, 'start')),
     );
-    const created = await service.setup(signal);
+    const created = await traced('create tavus conversation', {}, () => service.setup(signal));
     if ((await this.#untilRedis(signal, () => records.created(created))) === 'fenced')
       throw new FleetError('lease-lost', 'Another worker owns the conversation.');
     await together(signal, [(own) => service.start(own), (own) => this.#joinUserRoom(room, secrets, own)]);
@@ -235,7 +250,6 @@ export class Session {
     this.#output.metrics.startMs = this.#ageMs(record.createdAt);
     await this.#move('live', signal);
     if (!this.#endings.now) this.#becameLive();
-    return await this.#endings.first;
   }
 
   /** Ms since a time of Redis' clock. */
@@ -279,7 +293,6 @@ export class Session {
   }
 
   #becameLive(): void {
-    this.#live = true;
     this.#liveAt = this.#deps.clock.now();
     this.#deps.meters.started((this.#output.metrics.startMs ?? 0) / 1_000);
     this.#output.started();
@@ -339,6 +352,7 @@ export class Session {
       audioOnly: spec.tavus.audioOnly ?? false,
       direct: spec.output.direct ?? false,
       outputs: { audio: this.#avatar !== undefined },
+      step: (name, work) => traced(name, {}, work),
     });
   }
 
@@ -346,9 +360,11 @@ export class Session {
     const { userRoomUrl: url, userRoomToken: token } = secrets;
     if (url === undefined) return;
     const userName = this.#deps.record.spec.output.room?.name ?? 'Avatar';
-    const joined = await withDeadline(
-      { signal, ms: USER_ROOM_MS, what: 'Joining the user room', code: 'user-room-refused', clock: this.#deps.clock },
-      (own) => room.joinUserRoom({ url, userName, ...(token === undefined ? {} : { token }) }, own),
+    const joined = await traced('join user room', {}, () =>
+      withDeadline(
+        { signal, ms: USER_ROOM_MS, what: 'Joining the user room', code: 'user-room-refused', clock: this.#deps.clock },
+        (own) => room.joinUserRoom({ url, userName, ...(token === undefined ? {} : { token }) }, own),
+      ),
     );
     this.#events.write({ type: 'joined', data: { room: 'user', participantId: joined.participantId } });
     this.#checks?.inUserRoom(joined.participants);
