@@ -4,9 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { HttpTransport } from '@tavus-fleet/client/http';
 import { RedisTransport } from '@tavus-fleet/client/redis';
 import { transportContract, type TransportWorld } from '@tavus-fleet/client/transport.contract';
-import { redisFixture, startService, type ServiceProcess } from '@tavus-fleet/testkit';
+import { CutProxy, redisFixture, startService, type ServiceProcess } from '@tavus-fleet/testkit';
 import { afterAll, beforeAll, vi } from 'vitest';
-import { CutProxy } from './fixtures/cut-proxy.ts';
 import { StandInWorker } from './fixtures/stand-in-worker.ts';
 
 // Jobs that are done are kept for a while and trimmed by BullMQ; what the fleet keeps of itself has no end.

@@ -45,7 +45,7 @@ export class Utterance {
   /** Of the sender's count: where this utterance begins, and where it ends so far. */
   #startMs = 0;
   #endMs = 0;
-  #sentMs = 0;
+  #sentBytes = 0;
   /** Heard when it was cut; what the sender counts as heard afterwards was dropped. */
   #cutAtMs: number | undefined;
 
@@ -57,7 +57,7 @@ export class Utterance {
   }
 
   get sentMs(): number {
-    return this.#sentMs;
+    return pcmMs(this.#sentBytes, this.#format);
   }
 
   /** Whether its beginning is in the stream. */
@@ -84,7 +84,7 @@ export class Utterance {
   }
 
   settle(whole: boolean, playedMs: number = this.#cutAtMs ?? this.#heardMs()): void {
-    this.#played.resolve({ whole, playedMs: whole ? this.#sentMs : Math.min(playedMs, this.#sentMs) });
+    this.#played.resolve({ whole, playedMs: whole ? this.sentMs : Math.min(playedMs, this.sentMs) });
   }
 
   /** Resolves when all of it is accepted. Throws INTERRUPTED, or what stopped it; the utterance is closed in the stream then. */
@@ -135,7 +135,7 @@ export class Utterance {
   async #append(sender: FrameSender, frame: Extract<InboundFrame, { type: 'tts-audio' }>): Promise<void> {
     try {
       await sender.append(frame, this.stop);
-      this.#sentMs += pcmMs(frame.audio.byteLength, this.#format);
+      this.#sentBytes += frame.audio.byteLength;
       this.#endMs = sender.progress.acceptedMs;
     } catch (error) {
       this.#cut.abort(error);

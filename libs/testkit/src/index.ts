@@ -1,3 +1,4 @@
+export { CutProxy } from './cut-proxy.ts';
 export { findRedisServer } from './redis-binary.ts';
 export { OtlpCollector, type CollectedSpan } from './otlp-collector.ts';
 export { redisFixture, type RedisFixture, type RedisFixtureOptions } from './redis-fixture.ts';
