@@ -5,6 +5,7 @@ import { isBuiltin } from 'node:module';
 import { basename, dirname, join, normalize } from 'node:path';
 import {
   ENTRY_ONLY,
+  EXAMPLES_MAY_IMPORT,
   LONG_PAUSE_MS,
   MAX_LINES,
   MAY_IMPORT,
@@ -19,7 +20,7 @@ import {
 import { readSource } from './source.ts';
 import { readTree, type Tree, type Workspace } from './workspaces.ts';
 
-const SOURCES = '{libs,services,infra,test}/**/*.{ts,mts,js,mjs,lua,css,html}';
+const SOURCES = '{libs,services,infra,test,examples}/**/*.{ts,mts,js,mjs,lua,css,html}';
 const NOT_OURS = /(^|\/)(node_modules|\.tools|\.cache|coverage|fixtures)(\/|$)/;
 
 /** Every violation under `root`, each as `file: what is wrong`; sorted. Empty means clean. */
@@ -107,6 +108,8 @@ function refusedArrow(
   if (target.kind === 'service')
     return owner.kind === 'test' ? undefined : `a service is nobody's library: ${target.dir}`;
   if (target.kind === 'test') return `nothing imports ${target.dir}`;
+  if (owner.kind === 'example')
+    return EXAMPLES_MAY_IMPORT.includes(to) ? undefined : `an example has what a backend has; not libs/${to}`;
   if (owner.kind !== 'lib' || isTest(file)) return undefined;
   const from = owner.name.slice(tree.scope.length);
   if (!MAY_IMPORT[from]?.includes(to)) return `libs/${from} may not use libs/${to} (infra/checks/rules.ts)`;

@@ -25,11 +25,14 @@ export const MUST_NOT_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Only through the entry, because what lies beside it is an adapter: `@tavus-fleet/rooms/daily` drives a browser. */
 export const ENTRY_ONLY: Readonly<Record<string, readonly string[]>> = { 'video-service': ['rooms', 'tavus'] };
 
+/** An example stands for somebody else's backend: of ours it has what is published. */
+export const EXAMPLES_MAY_IMPORT: readonly string[] = ['client'];
+
 /** Workspaces whose product code may use the test kit: they are tests, or stand in for the outside world. */
 export const MAY_USE_TESTKIT: readonly string[] = ['test', 'infra/demo', 'services/simulator', 'libs/testkit'];
 
 /** Where the environment is read. A service's main.ts may hand it over as a whole, to the one reader. */
-export const MAY_READ_ENV = /^(libs\/(config|testkit)\/|infra\/|test\/|vitest\.config\.ts$)|\.test\.ts$/;
+export const MAY_READ_ENV = /^(libs\/(config|testkit)\/|infra\/|test\/|examples\/|vitest\.config\.ts$)|\.test\.ts$/;
 export const MAY_PASS_ENV = /^(services\/[^/]+|infra\/[^/]+)\/src\/main\.ts$/;
 
 export const MAX_LINES = 400;

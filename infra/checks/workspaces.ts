@@ -6,7 +6,7 @@ export interface Workspace {
   readonly name: string;
   /** `libs/rooms`, from the root */
   readonly dir: string;
-  readonly kind: 'service' | 'lib' | 'testkit' | 'test';
+  readonly kind: 'service' | 'lib' | 'testkit' | 'example' | 'test';
   /** Declared for running; a peer is brought by whoever installs the package. */
   readonly dependencies: ReadonlySet<string>;
 }
@@ -48,6 +48,7 @@ export function readTree(root: string): Tree {
 /** The folder says it: a tag in a manifest could be forgotten or wished away. */
 function kindOf(dir: string): Workspace['kind'] {
   if (dir === 'libs/testkit') return 'testkit';
+  if (dir === 'examples') return 'example';
   if (dir.startsWith('services/')) return 'service';
   return dir.startsWith('libs/') ? 'lib' : 'test';
 }

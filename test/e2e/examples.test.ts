@@ -1,0 +1,78 @@
+// The examples, run as their first lines say, against the whole stack: what the replica heard is the file that they were given.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { writeWav } from '@tavus-fleet/audio';
+import { chirpWalk } from '@tavus-fleet/testkit/signals';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { z } from 'zod';
+import { expectWhole, figures, judge } from './fixtures/judge.ts';
+import { RATE } from './fixtures/producer.ts';
+import { World } from './fixtures/world.ts';
+
+const View = z.object({ tavusConversationId: z.string() });
+
+const examples = resolve(import.meta.dirname, '../../examples');
+const folder = mkdtempSync(join(tmpdir(), 'examples-'));
+const speech = join(folder, 'speech.wav');
+const sent = chirpWalk({ rate: RATE, ms: 3_000, seed: 101 });
+
+let world: World;
+
+beforeAll(async () => {
+  writeFileSync(speech, writeWav({ rate: RATE, channels: 1, samples: sent }));
+  world = await World.start();
+});
+
+afterAll(async () => {
+  await world?.[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs a command; answers its exit code (undefined: there is no such command) and what it printed. */
+async function run(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<{ code: unknown; output: string }> {
+  const child = spawn(command, args, { env: { PATH: process.env['PATH'], ...env }, timeout: 40_000 });
+  const chunks: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  const failed = once(child, 'error').then(() => undefined);
+  const code = await Promise.race([once(child, 'close').then(([exit]: unknown[]) => exit), failed]);
+  return { code, output: Buffer.concat(chunks).toString() };
+}
+
+async function expectHeard(what: string, output: string): Promise<void> {
+  const id = /^conversation (\S+)$/m.exec(output)?.[1] ?? '';
+  const view = View.parse(await (await world.caller.ask('GET', `/v1/conversations/${id}`)).json());
+  const heard = judge(sent, await world.sim.heard(view.tavusConversationId));
+  figures(`example ${what}`, { heard });
+  expectWhole(heard);
+  expect(output).toMatch(/^event tts-started /m);
+  expect(output).toMatch(/^ended stopped$/m);
+}
+
+it.each(['over the api', 'through Redis'])('node-backend.ts %s', async (way) => {
+  const { api, apiKey, redisUrl } = world.stack;
+  const overApi = { FLEET_API: api.url, FLEET_KEY: apiKey };
+  const env = way === 'through Redis' ? { FLEET_REDIS: redisUrl } : overApi;
+  const { code, output } = await run(process.execPath, [join(examples, 'node-backend.ts'), speech], env);
+  expect({ code, output }).toMatchObject({ code: 0 });
+  expect(output).toContain('played {"whole":true,"playedMs":3000}');
+  await expectHeard(`node-backend ${way}`, output);
+});
+
+it('python_backend.py', async ({ skip }) => {
+  const { api, apiKey, redisUrl } = world.stack;
+  const env = { FLEET_API: api.url, FLEET_KEY: apiKey, FLEET_REDIS: redisUrl };
+  const { code, output } = await run('python3', [join(examples, 'python_backend.py'), speech], env);
+  if (code === undefined) {
+    process.stdout.write('python_backend.py was not run: there is no python3 on this machine\n');
+    skip();
+  }
+  expect({ code, output }).toMatchObject({ code: 0 });
+  await expectHeard('python-backend', output);
+});
