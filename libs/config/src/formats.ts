@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { isLoopbackUrl } from './loopback.ts';
 import { Secret } from './secret.ts';
 
 /** A product backend's key: its name (the conversations' owner) and the SHA-256 of the key; the key itself is never configured. */
@@ -59,11 +58,21 @@ export const HttpUrl = z
   .refine((text) => !/[?#]/.test(text), 'must not carry a query or fragment')
   .transform((text) => text.replace(/\/+$/, ''));
 
-/** As {@link HttpUrl}, and https unless it stays on this machine: keys and tokens travel on it. */
-export const SecureUrl = HttpUrl.refine(
-  (text) => text.startsWith('https:') || isLoopbackUrl(text),
-  'must be https unless its host is loopback',
-);
+/** Host names and addresses; `port` says whether each may carry one, as a Host header does. */
+export const hosts = ({ port }: { port: boolean }): z.ZodType<readonly string[], string> => {
+  const form = port ? /^[a-z0-9._-]{1,253}(:\d{1,5})?$/ : /^[a-z0-9._-]{1,253}$/;
+  return z.string().transform((text, context) => {
+    const entries = list(text.toLowerCase());
+    const bad = entries.findIndex((entry) => !form.test(entry));
+    if (bad >= 0)
+      context.issues.push({
+        code: 'custom',
+        message: `entry ${bad + 1} must be a host${port ? ' or host:port' : ''}, without a scheme or a pattern`,
+        input: text,
+      });
+    return entries;
+  });
+};
 
 const hostAndPort = String.raw`(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?`;
 const credentials = String.raw`(?:[^@/\s]*@)?`;

@@ -89,12 +89,12 @@ describe('wrong values', () => {
     [
       'api',
       { ...production, USER_ROOM_HOSTS: 'http://127.0.0.1:8090' },
-      'USER_ROOM_HOSTS may hold http:// origins only while TAVUS_BASE_URL is loopback',
+      'USER_ROOM_HOSTS may hold http:// origins only while TAVUS_BASE_URL is loopback, or of PLAIN_HTTP_HOSTS',
     ],
     [
       'api',
       { ...production, TAVUS_BASE_URL: 'http://tavus.example' },
-      'TAVUS_BASE_URL must be https unless its host is loopback',
+      'TAVUS_BASE_URL must be https unless its host is loopback or in PLAIN_HTTP_HOSTS',
     ],
     ['api', { ...simulator, API_KEYS: `a:${hash},b:${hash}` }, 'API_KEYS must not name the same hash twice'],
     [
@@ -105,7 +105,6 @@ describe('wrong values', () => {
     ['worker', { ...simulator, FLEET_ID: 'a:b]' }, 'FLEET_ID must be 1 to 32 characters of A-Z a-z 0-9 _ -'],
     ['worker', { ...simulator, CHROMIUM_SANDBOX: 'maybe' }, 'CHROMIUM_SANDBOX must be one of auto, on, off'],
     ['worker', { ...simulator, WORKER_MAX_SESSIONS: '0' }, 'WORKER_MAX_SESSIONS must be a whole number from 1 to 1000'],
-    ['simulator', { SIMULATOR_HOST: '0.0.0.0' }, 'SIMULATOR_HOST must be loopback'],
     ['api', { ...hooked, WEBHOOKS: 'backend' }, 'WEBHOOKS entry 1 must be name=url|whsec_secret'],
     [
       'api',
@@ -138,6 +137,21 @@ describe('wrong values', () => {
       { ...hooked, WEBHOOK_NETWORKS: '10.0.0.0/16,0.0.0.0/0' },
       'WEBHOOK_NETWORKS entry 2 must be a network of at least /8 like 10.20.0.0/16 or fd00:1::/32',
     ],
+    [
+      'worker',
+      { ...production, DAILY_BUNDLE_URL: 'http://simulator:8090/daily', PLAIN_HTTP_HOSTS: 'other' },
+      'DAILY_BUNDLE_URL must be https unless its host is loopback or in PLAIN_HTTP_HOSTS',
+    ],
+    [
+      'api',
+      { ...production, PLAIN_HTTP_HOSTS: 'simulator,http://x' },
+      'PLAIN_HTTP_HOSTS entry 2 must be a host, without a scheme or a pattern',
+    ],
+    [
+      'simulator',
+      { SIMULATOR_HOST: '0.0.0.0' },
+      'SIMULATOR_HOST must be loopback unless SIMULATOR_ALLOWED_HOSTS is set',
+    ],
   ] as const)('%s: %o', (service, env, problem) => {
     expect(problemsOf(service, env)).toEqual([problem]);
   });
@@ -150,6 +164,14 @@ describe('wrong values', () => {
     'redis://[::1]:6379',
   ])('takes %s', (url) => {
     expect(loadConfig('cli', { ...simulator, REDIS_URL: url }).redis.url.reveal()).toBe(url);
+  });
+
+  it('speaks without TLS to the hosts that were named, and to no other', () => {
+    const origin = 'http://simulator:8090';
+    const env = { TAVUS_BASE_URL: origin, DAILY_BUNDLE_URL: `${origin}/daily`, USER_ROOM_HOSTS: origin };
+    const named = { ...production, ...env, PLAIN_HTTP_HOSTS: 'simulator' };
+    expect(problemsOf('worker', named)).toEqual([]);
+    expect(problemsOf('worker', { ...named, PLAIN_HTTP_HOSTS: 'simulator.example' })).toHaveLength(3);
   });
 
   it('lets the operator’s tool run without a Tavus key', () => {

@@ -10,6 +10,10 @@ type Rule = {
 };
 
 const tavusIsLoopback = (values: Values): boolean => isLoopbackUrl(values.TAVUS_BASE_URL);
+/** Keys and tokens travel on it: encrypted, or on this machine, or where the operator said that nobody listens. */
+const isSafe = (values: Values, url: string): boolean =>
+  url.startsWith('https:') || isLoopbackUrl(url) || isNamed(values, url);
+const isNamed = (values: Values, url: string): boolean => values.PLAIN_HTTP_HOSTS.includes(new URL(url).hostname);
 
 /** What must hold between variables, in the operator's words. One row per rule; the words stand in docs/configuration.md too. */
 export const rules: readonly Rule[] = [
@@ -34,8 +38,22 @@ export const rules: readonly Rule[] = [
   {
     variable: 'USER_ROOM_HOSTS',
     services: ['api', 'worker'],
-    broken: (values) => !tavusIsLoopback(values) && values.USER_ROOM_HOSTS.some((entry) => entry.startsWith('http:')),
-    says: 'may hold http:// origins only while TAVUS_BASE_URL is loopback',
+    broken: (values) =>
+      !tavusIsLoopback(values) &&
+      values.USER_ROOM_HOSTS.some((entry) => entry.startsWith('http:') && !isNamed(values, entry)),
+    says: 'may hold http:// origins only while TAVUS_BASE_URL is loopback, or of PLAIN_HTTP_HOSTS',
+  },
+  {
+    variable: 'TAVUS_BASE_URL',
+    services: ['api', 'worker', 'cli'],
+    broken: (values) => !isSafe(values, values.TAVUS_BASE_URL),
+    says: 'must be https unless its host is loopback or in PLAIN_HTTP_HOSTS',
+  },
+  {
+    variable: 'DAILY_BUNDLE_URL',
+    services: ['worker'],
+    broken: (values) => values.DAILY_BUNDLE_URL !== undefined && !isSafe(values, values.DAILY_BUNDLE_URL),
+    says: 'must be https unless its host is loopback or in PLAIN_HTTP_HOSTS',
   },
   {
     variable: 'WEBHOOKS',
@@ -55,8 +73,8 @@ export const rules: readonly Rule[] = [
   {
     variable: 'SIMULATOR_HOST',
     services: ['simulator'],
-    broken: (values) => !isLoopbackHost(values.SIMULATOR_HOST),
-    says: 'must be loopback',
+    broken: (values) => !isLoopbackHost(values.SIMULATOR_HOST) && values.SIMULATOR_ALLOWED_HOSTS.length === 0,
+    says: 'must be loopback unless SIMULATOR_ALLOWED_HOSTS is set',
   },
 ];
 

@@ -57,7 +57,9 @@ export type ChromiumSettings = {
 export type SimulatorConfig = Common & {
   readonly host: string;
   readonly port: number;
-  readonly chromium: Omit<ChromiumSettings, 'sandbox'>;
+  /** Host headers it answers to beside its own loopback ones; with any, media may leave the machine. */
+  readonly allowedHosts: readonly string[];
+  readonly chromium: ChromiumSettings;
 };
 
 /** The operator's tool works with Redis alone; what needs more says so. */
@@ -133,7 +135,8 @@ export const shapes: { readonly [S in keyof Settings]: (values: Values) => Setti
     ...common(values),
     host: values.SIMULATOR_HOST,
     port: values.SIMULATOR_PORT,
-    chromium: { path: values.CHROMIUM_PATH, proxy: values.CHROMIUM_PROXY },
+    allowedHosts: values.SIMULATOR_ALLOWED_HOSTS,
+    chromium: { path: values.CHROMIUM_PATH, sandbox: values.CHROMIUM_SANDBOX, proxy: values.CHROMIUM_PROXY },
   }),
   cli: (values) => ({
     ...product(values),

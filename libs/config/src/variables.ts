@@ -8,7 +8,7 @@ import {
   Port,
   RedisUrl,
   RoomHosts,
-  SecureUrl,
+  hosts,
   integer,
   oneOf,
   optional,
@@ -148,7 +148,7 @@ export const variables = {
     usedBy: product,
     about: "Tavus' API, or the simulator's address.",
     fallback: 'https://tavusapi.com',
-    format: SecureUrl,
+    format: HttpUrl,
   }),
   TAVUS_NAMES: variable({
     group: 'Tavus',
@@ -165,13 +165,22 @@ export const variables = {
     fallback: '10',
     format: integer(1, 100_000),
   }),
+  PLAIN_HTTP_HOSTS: variable({
+    group: 'Tavus',
+    usedBy: product,
+    about:
+      'Hosts, beside loopback, that may be spoken to without TLS, separated by commas: a simulator in another container of a private network. Never for Tavus itself: its key would travel in the open.',
+    fallback: '',
+    example: 'simulator',
+    format: hosts({ port: false }),
+  }),
   DAILY_BUNDLE_URL: variable({
     group: 'Tavus',
     usedBy: ['worker'],
     about: "Folder (or file) that the page loads Daily's call machine from. Empty: Daily's own CDN.",
     fallback: '',
     example: 'http://127.0.0.1:8090/daily/call-machine-object-bundle.js',
-    format: optional(SecureUrl),
+    format: optional(HttpUrl),
   }),
   WORKER_MAX_SESSIONS: variable({
     group: 'Worker',
@@ -234,7 +243,7 @@ export const variables = {
   }),
   CHROMIUM_SANDBOX: variable({
     group: 'Worker',
-    usedBy: ['worker', 'cli'],
+    usedBy: ['worker', 'simulator', 'cli'],
     about: "Chromium's sandbox: on, off, or auto (on where the kernel allows it and the user is not root).",
     fallback: 'auto',
     format: oneOf(['auto', 'on', 'off']),
@@ -250,9 +259,19 @@ export const variables = {
   SIMULATOR_HOST: variable({
     group: 'Simulator',
     usedBy: ['simulator'],
-    about: 'Address to listen on; must be loopback, the simulator has no keys worth the name.',
+    about:
+      'Address to listen on: loopback, because the simulator has no keys worth the name, or another one if SIMULATOR_ALLOWED_HOSTS names who may be asked for.',
     fallback: '127.0.0.1',
     format: Host,
+  }),
+  SIMULATOR_ALLOWED_HOSTS: variable({
+    group: 'Simulator',
+    usedBy: ['simulator'],
+    about:
+      'Host headers, beside loopback with its own port, that it answers to, separated by commas (simulator:8090). With any, the media of its rooms may leave the machine too: for a private network of containers, never a public one.',
+    fallback: '',
+    example: 'simulator:8090',
+    format: hosts({ port: true }),
   }),
   SIMULATOR_PORT: variable({
     group: 'Simulator',

@@ -7,6 +7,8 @@ import { tavusRoutes } from './tavus/routes.ts';
 export type AppDeps = SimRouteDeps & {
   readonly catalog: Catalog;
   readonly logger?: FastifyBaseLogger;
+  /** Host headers served beside this machine's own. */
+  readonly allowedHosts?: readonly string[];
   /** Adds the pages and bundles of the rooms (`/daily`, `/rooms`, `/watch`); absent in tests of the REST side. */
   readonly pages?: (app: FastifyInstance) => Promise<void> | void;
 };
@@ -23,7 +25,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   });
 
   app.addHook('onRequest', (request, reply, done) => {
-    if (isOwnHost(request.headers.host, request.socket.localPort)) done();
+    if (isOwnHost(request.headers.host, request.socket.localPort, deps.allowedHosts)) done();
     else void reply.code(403).send({ error: 'Host not allowed' });
   });
 

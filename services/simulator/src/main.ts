@@ -1,4 +1,4 @@
-import { ConfigError, loadConfig } from '@tavus-fleet/config';
+import { ConfigError, isLoopbackHost, loadConfig } from '@tavus-fleet/config';
 import { onShutdownSignal, withDeadline } from '@tavus-fleet/lifecycle';
 import { createLogger } from '@tavus-fleet/telemetry';
 import { buildApp } from './app.ts';
@@ -25,18 +25,27 @@ const config = configOrExit();
 const log = createLogger({ name: 'simulator', level: config.logLevel });
 
 let origin = ''; // known once listening: the port may be 0
-const rooms = createDailyRooms({ onError: (error) => log.warn({ err: error }, 'room error') });
+const rooms = createDailyRooms({
+  allowedHosts: config.allowedHosts,
+  onError: (error) => log.warn({ err: error }, 'room error'),
+});
 const replicas = createReplicas({
   rooms,
   origin: () => origin,
   executablePath: config.chromium.path,
+  sandbox: config.chromium.sandbox,
   proxy: config.chromium.proxy,
   log: (line) => log.debug({ line }, 'browser'),
 });
 const simulator = createSimulator({ rooms, replicas, log });
 // Fastify says at info what we say ourselves, and less plainly.
 const httpLog = log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : config.logLevel });
-const app = buildApp({ ...simulator, logger: httpLog, pages: (scope) => registerRoomPages(scope, { rooms }) });
+const app = buildApp({
+  ...simulator,
+  logger: httpLog,
+  allowedHosts: config.allowedHosts,
+  pages: (scope) => registerRoomPages(scope, { rooms }),
+});
 app.server.on('upgrade', (request, socket, head) => {
   if (!rooms.handleUpgrade(request, socket, head)) socket.destroy();
 });
@@ -62,5 +71,7 @@ function stop(signal: string): void {
 onShutdownSignal(process, { stop, atOnce: () => process.exit(1) });
 
 await app.listen({ host: config.host, port: config.port });
-origin = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${portOf(app.server)}`;
+// Our own pages come over loopback, whatever else we listen on: only that is a secure context without TLS.
+const own = isLoopbackHost(config.host) ? config.host : '127.0.0.1';
+origin = `http://${own.includes(':') ? `[${own}]` : own}:${portOf(app.server)}`;
 log.info({ url: origin }, 'simulator listening');

@@ -96,6 +96,8 @@ export type ServerMessage =
       readonly secret: string;
       readonly self: WireParticipant;
       readonly others: readonly WireParticipant[];
+      /** Which of its network addresses the page may offer to the others. */
+      readonly candidates: 'loopback' | 'all';
       readonly appMessageLimit?: number;
     }
   /** Answer to `resume`: the participants as they are now; what was sent meanwhile follows. */

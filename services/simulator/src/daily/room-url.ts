@@ -9,24 +9,25 @@ export function isRoomName(name: string): boolean {
   return NAME.test(name);
 }
 
-/** True when a Host header (or a URL's host) names this machine; the port does not matter. */
-export function isLoopbackHost(host: string | undefined): boolean {
+/** True when a Host header (or a URL's host) names this machine, whatever the port, or is one of `allowed` as it stands. */
+export function isServedHost(host: string | undefined, allowed: readonly string[] = []): boolean {
   if (host === undefined) return false;
-  return LOOPBACK.has(host.replace(/:\d{1,5}$/, '').toLowerCase());
+  const name = host.toLowerCase();
+  return allowed.includes(name) || LOOPBACK.has(name.replace(/:\d{1,5}$/, ''));
 }
 
 /**
- * `https://tavus.daily.co/NAME` is a Tavus room, `http(s)://<loopback>/rooms/NAME` a user room, all else null: the
+ * `https://tavus.daily.co/NAME` is a Tavus room, `http(s)://<loopback or an allowed host>/rooms/NAME` a user room, all else null: the
  * simulator knows no other rooms, so joining them is answered like a room that does not exist.
  */
-export function roomOfUrl(url: string): RoomKey | null {
+export function roomOfUrl(url: string, allowed: readonly string[] = []): RoomKey | null {
   if (!URL.canParse(url)) return null;
   const parsed = new URL(url);
   const [first, second, ...rest] = parsed.pathname.split('/').filter((part) => part !== '');
   if (rest.length > 0 || first === undefined) return null;
   if (parsed.protocol === 'https:' && parsed.host === 'tavus.daily.co')
     return second === undefined && isRoomName(first) ? { kind: 'tavus', name: first } : null;
-  if (!isLoopbackHost(parsed.host) || !/^https?:$/.test(parsed.protocol)) return null;
+  if (!isServedHost(parsed.host, allowed) || !/^https?:$/.test(parsed.protocol)) return null;
   return first === 'rooms' && second !== undefined && isRoomName(second) ? { kind: 'user', name: second } : null;
 }
 

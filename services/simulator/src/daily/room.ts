@@ -30,6 +30,8 @@ export type RoomPorts = {
   readonly clock: Clock;
   readonly lingerMs: () => number;
   readonly appMessageLimit: () => number | undefined;
+  /** Nobody joins from another machine, so media need not leave this one. */
+  readonly mediaStaysHere: boolean;
   readonly onPresence: (kind: 'joined' | 'left', member: Member) => void;
   readonly onMessage: (to: Member, from: string, data: unknown) => void;
 };
@@ -98,6 +100,7 @@ export class Room {
       secret: member.secret,
       self: participant,
       others: this.#others(member),
+      candidates: this.#ports.mediaStaysHere ? 'loopback' : 'all',
       ...(limit === undefined ? {} : { appMessageLimit: limit }),
     });
     this.#members.set(participant.sessionId, member);

@@ -50,6 +50,7 @@ export class Rooms implements DailyRooms {
   readonly #clock: Clock;
   readonly #presence: Emitter<Presence>;
   readonly #onError: (error: unknown) => void;
+  readonly #allowedHosts: readonly string[];
   readonly #entries = new Map<string, Entry>();
   readonly #closed = new Map<string, RoomError>();
   readonly #refusals = new Map<string, { error: RoomError; left: number }>();
@@ -57,8 +58,9 @@ export class Rooms implements DailyRooms {
   #appMessageLimit: number | undefined;
   #lingerMs = DEFAULT_LINGER_MS;
 
-  constructor(ports: { clock: Clock; onError: (error: unknown) => void }) {
+  constructor(ports: { clock: Clock; onError: (error: unknown) => void; allowedHosts?: readonly string[] }) {
     this.#clock = ports.clock;
+    this.#allowedHosts = ports.allowedHosts ?? [];
     this.#onError = ports.onError;
     this.#presence = new Emitter(ports.onError);
   }
@@ -133,7 +135,7 @@ export class Rooms implements DailyRooms {
 
   /** Lets a page in, or tells it why not and hangs up (null). */
   join(request: Join, link: Link): { room: Room; member: Member } | null {
-    const key = roomOfUrl(request.url);
+    const key = roomOfUrl(request.url, this.#allowedHosts);
     const refusal = key ? this.#refuse(key) : 'no-room';
     if (!key || refusal) {
       const error = refusal ?? 'no-room';
@@ -198,6 +200,7 @@ export class Rooms implements DailyRooms {
       clock: this.#clock,
       lingerMs: () => this.#lingerMs,
       appMessageLimit: () => this.#appMessageLimit,
+      mediaStaysHere: this.#allowedHosts.length === 0,
       onPresence: (kind, member) => {
         this.#presence.emit({ room: key.name, kind, participant: viewOf(member), isReplica: member.isReplica });
         if (kind !== 'left') return;

@@ -5,9 +5,9 @@ import { expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { createDailyRooms } from './server.ts';
 
-async function listening() {
+async function listening(options: Parameters<typeof createDailyRooms>[0] = {}) {
   const stack = new AsyncDisposableStack();
-  const rooms = createDailyRooms();
+  const rooms = createDailyRooms(options);
   const server = createServer();
   server.on('upgrade', (request, socket, head) => {
     if (!rooms.handleUpgrade(request, socket, head)) socket.destroy();
@@ -43,4 +43,22 @@ it.each([
   await using world = await listening();
   const [error] = await once(world.open(path, headers), 'error');
   expect(String(error)).toMatch(why);
+});
+
+it.each([
+  { allowedHosts: [], room: 'localhost', candidates: 'loopback' },
+  { allowedHosts: ['simulator:8090'], room: 'simulator:8090', candidates: 'all' },
+])('tells pages to offer $candidates addresses when $allowedHosts may be asked for', async (world) => {
+  await using served = await listening({ allowedHosts: world.allowedHosts });
+  const socket = served.open('/daily/ws', { host: world.room });
+  await once(socket, 'open');
+  socket.send(JSON.stringify({ type: 'join', url: `http://${world.room}/rooms/x`, userName: 'A', tracks: {} }));
+  const [message] = await once(socket, 'message');
+  expect(JSON.parse(String(message))).toMatchObject({ type: 'joined', candidates: world.candidates });
+});
+
+it('serves the named host on the named port only', async () => {
+  await using world = await listening({ allowedHosts: ['simulator:8090'] });
+  const [error] = await once(world.open('/daily/ws', { host: 'simulator:9' }), 'error');
+  expect(String(error)).toMatch(/403/);
 });

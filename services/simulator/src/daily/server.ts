@@ -6,7 +6,7 @@ import { Connection } from './connection.ts';
 import { MAX_WIRE_BYTES, type ServerMessage } from './protocol.ts';
 import type { Link } from './room.ts';
 import { Rooms } from './rooms.ts';
-import { isLoopbackHost } from './room-url.ts';
+import { isServedHost } from './room-url.ts';
 
 /** A page that does not read is cut at this many unsent bytes. */
 const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
@@ -17,9 +17,11 @@ export class DailyServer extends Rooms {
   readonly #clock: Clock;
   readonly #handlers = new Map<string, (socket: WebSocket) => void>();
   readonly #onError: (error: unknown) => void;
+  readonly #allowedHosts: readonly string[];
 
-  constructor(options: { clock: Clock; onError: (error: unknown) => void }) {
+  constructor(options: { clock: Clock; onError: (error: unknown) => void; allowedHosts: readonly string[] }) {
     super(options);
+    this.#allowedHosts = options.allowedHosts;
     this.#clock = options.clock;
     this.#onError = options.onError;
     this.#handlers.set('/daily/ws', (socket) => this.#accept(socket));
@@ -32,13 +34,13 @@ export class DailyServer extends Rooms {
 
   /**
    * For `server.on('upgrade', …)`. Takes `/daily/ws` and the routes added; answers false, touching nothing, for other
-   * paths. Only loopback Host headers are served (a name that resolves here is DNS rebinding); any Origin is welcome,
+   * paths. Only loopback and allowed Host headers are served (any other name that resolves here is DNS rebinding); any Origin is welcome,
    * since users' pages live on other ports.
    */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     const handler = this.#handlers.get((request.url ?? '').split('?', 1)[0] ?? '');
     if (!handler) return false;
-    if (!isLoopbackHost(request.headers.host)) {
+    if (!isServedHost(request.headers.host, this.#allowedHosts)) {
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
       return true;
     }
@@ -78,10 +80,16 @@ function linkOf(socket: WebSocket): Link {
   };
 }
 
-/** The rooms of the simulator; wire `handleUpgrade` to its HTTP server. `onError` gets what a socket or a listener threw. */
-export function createDailyRooms(options: { clock?: Clock; onError?: (error: unknown) => void } = {}): DailyServer {
+/**
+ * The rooms of the simulator; wire `handleUpgrade` to its HTTP server. `onError` gets what a socket or a listener threw. With
+ * `allowedHosts` they are reached from other machines (containers) too, and so is their media.
+ */
+export function createDailyRooms(
+  options: { clock?: Clock; onError?: (error: unknown) => void; allowedHosts?: readonly string[] } = {},
+): DailyServer {
   return new DailyServer({
     clock: options.clock ?? systemClock,
+    allowedHosts: options.allowedHosts ?? [],
     onError: options.onError ?? ((error) => process.emitWarning(error instanceof Error ? error : String(error))),
   });
 }

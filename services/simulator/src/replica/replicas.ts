@@ -17,6 +17,7 @@ export type ReplicasOptions = {
   /** Where the simulator's pages are served; asked at each start, since the port may be chosen at listen time. */
   readonly origin: () => string;
   readonly executablePath?: string | undefined;
+  readonly sandbox?: 'auto' | 'on' | 'off';
   /** HTTP proxy for what the browser fetches beyond loopback. */
   readonly proxy?: string | undefined;
   readonly log?: (line: string) => void;
@@ -80,12 +81,13 @@ class BrowserReplicas implements Replicas {
 
   #launched(): Promise<Chromium> {
     if (this.#browser) return this.#browser;
-    const { executablePath, proxy, log } = this.#options;
+    const { executablePath, sandbox, proxy, log } = this.#options;
     const launched = Chromium.launch(
       {
         hostRules: HOST_RULES,
         extraArgs: proxy === undefined ? FLAGS : [...FLAGS, `--proxy-server=${proxy}`],
         ...(log ? { log } : {}),
+        ...(sandbox ? { sandbox } : {}),
         ...(executablePath === undefined ? {} : { executablePath }),
       },
       // Not the caller's signal: others wait for the same browser.

@@ -1,4 +1,5 @@
 import type { ClientMessage, ServerMessage, WireParticipant } from '../../daily/protocol.ts';
+import type { CandidatePolicy } from './candidates.ts';
 import type { LocalMedia } from './local-media.ts';
 import type { OutTrack } from './outbound.ts';
 import { dailyParticipant, localTrack } from './participants.ts';
@@ -32,6 +33,7 @@ export class Call {
   readonly #remotes = new Map<string, Remote>();
   readonly #stats = new CallStats();
   #self: WireParticipant | null = null;
+  #policy: CandidatePolicy = 'loopback'; // the room says; no connection is made before it has
   #closed = false;
 
   constructor(options: CallOptions) {
@@ -123,6 +125,7 @@ export class Call {
   #joined(message: Extract<ServerMessage, { type: 'joined' }>): void {
     const { post, state } = this.#options;
     this.#self = { ...message.self, tracks: this.#wireTracks() };
+    this.#policy = message.candidates;
     state.local.public.id = message.self.sessionId;
     for (const wire of message.others) this.#remotes.set(wire.sessionId, this.#remote(wire));
     post('access-state-updated', { access: { level: 'full' } });
@@ -180,6 +183,7 @@ export class Call {
       state,
       subscriptions,
       preferH264,
+      policy: this.#policy,
     });
     remote.publish(this.#outTracks());
     return remote;

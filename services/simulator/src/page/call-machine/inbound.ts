@@ -1,5 +1,5 @@
 import type { Signal } from '../../daily/protocol.ts';
-import { LoopbackCandidates } from './candidates.ts';
+import { Candidates, type CandidatePolicy } from './candidates.ts';
 import { withoutCandidates } from './sdp.ts';
 
 export type InTrack = {
@@ -17,13 +17,15 @@ export class Inbound {
   readonly tracks = new Map<string, InTrack>();
   readonly #send: (signal: Signal) => void;
   readonly #onChange: () => void;
+  readonly #policy: CandidatePolicy;
   #pc: RTCPeerConnection | null = null;
   #pcId = '';
   #early: { readonly pcId: string; readonly candidate: RTCIceCandidateInit }[] = [];
   #queue: Promise<void> = Promise.resolve();
   #closed = false;
 
-  constructor(send: (signal: Signal) => void, onChange: () => void) {
+  constructor(send: (signal: Signal) => void, onChange: () => void, policy: CandidatePolicy) {
+    this.#policy = policy;
     this.#send = send;
     this.#onChange = onChange;
   }
@@ -107,7 +109,7 @@ export class Inbound {
     const pc = new RTCPeerConnection();
     this.#pc = pc;
     this.#pcId = pcId;
-    const candidates = new LoopbackCandidates((candidate) =>
+    const candidates = new Candidates(this.#policy, (candidate) =>
       this.#send({
         kind: 'candidate',
         pc: pcId,

@@ -1,5 +1,5 @@
 import type { Signal } from '../../daily/protocol.ts';
-import { LoopbackCandidates } from './candidates.ts';
+import { Candidates, type CandidatePolicy } from './candidates.ts';
 import { withMusicAudio, withoutCandidates, withStartBitrate } from './sdp.ts';
 import type { EncodingLimits } from './send-settings.ts';
 
@@ -20,6 +20,7 @@ const DEFAULT_MAX_VIDEO_BITRATE = 2_500_000;
 export class Outbound {
   readonly #send: (signal: Signal) => void;
   readonly #preferH264: boolean;
+  readonly #policy: CandidatePolicy;
   #tracks: readonly OutTrack[] = [];
   #pc: RTCPeerConnection | null = null;
   #pcId = '';
@@ -31,8 +32,9 @@ export class Outbound {
   #closed = false;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(send: (signal: Signal) => void, options: { preferH264: boolean }) {
+  constructor(send: (signal: Signal) => void, options: { preferH264: boolean; policy: CandidatePolicy }) {
     this.#send = send;
+    this.#policy = options.policy;
     this.#preferH264 = options.preferH264;
   }
 
@@ -144,7 +146,7 @@ export class Outbound {
     const id = crypto.randomUUID();
     this.#pc = pc;
     this.#pcId = id;
-    const candidates = new LoopbackCandidates((candidate) =>
+    const candidates = new Candidates(this.#policy, (candidate) =>
       this.#send({
         kind: 'candidate',
         pc: id,

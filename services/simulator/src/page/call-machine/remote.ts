@@ -1,3 +1,4 @@
+import type { CandidatePolicy } from './candidates.ts';
 import type { Signal, WireParticipant } from '../../daily/protocol.ts';
 import { Inbound } from './inbound.ts';
 import { Outbound, type OutTrack } from './outbound.ts';
@@ -25,14 +26,15 @@ export class Remote {
       state: MachineState;
       subscriptions: Subscriptions;
       preferH264: boolean;
+      policy: CandidatePolicy;
     },
   ) {
     this.wire = wire;
     this.#send = ports.send;
     this.#state = ports.state;
     this.#subscriptions = ports.subscriptions;
-    this.#inbound = new Inbound(ports.send, ports.onChange);
-    this.#outbound = new Outbound(ports.send, { preferH264: ports.preferH264 });
+    this.#inbound = new Inbound(ports.send, ports.onChange, ports.policy);
+    this.#outbound = new Outbound(ports.send, { preferH264: ports.preferH264, policy: ports.policy });
     this.#state.participants[wire.sessionId] = { public: {}, private: {} };
   }
 
