@@ -62,6 +62,16 @@ export default defineConfig({
           ...inTurn,
         },
       },
+      {
+        test: {
+          name: 'containers',
+          include: ['test/containers/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+          ...onSharedMachines,
+          fileParallelism: false,
+        },
+      },
     ],
   },
 });

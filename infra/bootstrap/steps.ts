@@ -40,4 +40,5 @@ export const steps: readonly Step[] = [
   { ...vitest('integration'), timeoutMs: minutes(10), needs: ['redis', 'chromium'] },
   { ...vitest('faults'), timeoutMs: minutes(10), needs: ['redis', 'chromium'], after: 'typecheck' },
   { ...vitest('e2e'), timeoutMs: minutes(10), needs: ['redis', 'chromium'], after: 'typecheck' },
+  { ...vitest('containers'), timeoutMs: minutes(15), needs: ['chromium'], after: 'typecheck' },
 ];

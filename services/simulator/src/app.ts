@@ -22,6 +22,8 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     bodyLimit: 1024 * 1024,
     // A create that never answers would hold close() until its client gives up.
     forceCloseConnections: true,
+    // The pages' scripts are bundled before it is ready; the default of 10 s is short on a busy machine.
+    pluginTimeout: 60_000,
   });
 
   app.addHook('onRequest', (request, reply, done) => {
