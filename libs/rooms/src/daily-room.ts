@@ -3,7 +3,7 @@ import { FleetError } from '@tavus-fleet/contracts';
 import { Emitter, firstOf, Latch, sleep, type Clock } from '@tavus-fleet/lifecycle';
 import type { WebSocket } from 'ws';
 import { Channel, withoutSecrets } from './channel.ts';
-import type { JoinOptions, Joined, Room, RoomEvent, WatchOptions } from './port.ts';
+import type { JoinOptions, Joined, Room, RoomEvent, UserRoomOptions, WatchOptions } from './port.ts';
 import { StreamAccount } from './stream-account.ts';
 import { WireFlushed, WireJoined, type Command, type Identity, type WireEvent } from './wire.ts';
 
@@ -76,8 +76,16 @@ export class DailyRoom implements Room {
     return this.#join('tavus', options, signal);
   }
 
-  async joinUserRoom(options: JoinOptions, signal: AbortSignal): Promise<Joined> {
+  async joinUserRoom(options: UserRoomOptions, signal: AbortSignal): Promise<Joined> {
     return this.#join('user', options, signal);
+  }
+
+  async showInUserRoom(kind: 'video' | 'audio', signal: AbortSignal): Promise<void> {
+    await this.#command({ type: 'show-in-user-room', kind }, commandTimeoutMs, signal);
+  }
+
+  async endUserAudio(maxMs: number, signal: AbortSignal): Promise<void> {
+    await this.#command({ type: 'end-user-audio', maxMs }, maxMs + commandTimeoutMs, signal);
   }
 
   async publishStream(signal: AbortSignal): Promise<void> {
@@ -86,6 +94,11 @@ export class DailyRoom implements Room {
     await this.#command({ type: 'publish-stream' }, commandTimeoutMs, signal);
     this.#stream.reset(); // a report of the old track may have come in between
     this.#published = true;
+  }
+
+  async unpublishStream(signal: AbortSignal): Promise<void> {
+    this.#published = false;
+    await this.#command({ type: 'unpublish-stream' }, commandTimeoutMs, signal);
   }
 
   write(pcm: Uint8Array): boolean {
@@ -166,7 +179,11 @@ export class DailyRoom implements Room {
     await this.#end('asked', 'closed');
   }
 
-  async #join(room: 'tavus' | 'user', { url, token, userName }: JoinOptions, signal: AbortSignal): Promise<Joined> {
+  async #join(
+    room: 'tavus' | 'user',
+    { url, token, userName, hidden = false }: UserRoomOptions,
+    signal: AbortSignal,
+  ): Promise<Joined> {
     const code = room === 'tavus' ? 'room-join-failed' : 'user-room-refused';
     const command: Command = {
       type: 'join',
@@ -174,6 +191,7 @@ export class DailyRoom implements Room {
       url,
       ...(token === undefined ? {} : { token }),
       userName,
+      hidden,
       timeoutMs: joinTimeoutMs,
     };
     try {

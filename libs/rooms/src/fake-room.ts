@@ -1,13 +1,25 @@
 import { FleetError } from '@tavus-fleet/contracts';
 import { Emitter, systemClock, type Clock, type Timer } from '@tavus-fleet/lifecycle';
 import { defaultMaxMessageLength, playedReportMs, sampleRate } from './limits.ts';
-import type { Joined, JoinOptions, Participant, Room, RoomEvent, RoomName, Rooms, WatchOptions } from './port.ts';
+import type {
+  Joined,
+  JoinOptions,
+  Participant,
+  Room,
+  RoomEvent,
+  RoomName,
+  Rooms,
+  UserRoomOptions,
+  WatchOptions,
+} from './port.ts';
 import { StreamAccount } from './stream-account.ts';
 
 /** One call made on a FakeRoom, in order; `write` carries its bytes. */
 export type FakeRoomCall =
-  | { readonly method: 'join' | 'joinUserRoom'; readonly options: JoinOptions }
-  | { readonly method: 'publishStream' | 'flush' | 'leave' | 'close' }
+  | { readonly method: 'join' | 'joinUserRoom'; readonly options: UserRoomOptions }
+  | { readonly method: 'publishStream' | 'unpublishStream' | 'flush' | 'leave' | 'close' }
+  | { readonly method: 'showInUserRoom'; readonly kind: 'video' | 'audio' }
+  | { readonly method: 'endUserAudio'; readonly maxMs: number }
   | { readonly method: 'write'; readonly pcm: Uint8Array }
   | { readonly method: 'send'; readonly data: unknown }
   | { readonly method: 'watch'; readonly participantId: string; readonly options: WatchOptions }
@@ -95,7 +107,7 @@ export class FakeRoom implements Room {
     return this.#joined('tavus', options, this.participants);
   }
 
-  async joinUserRoom(options: JoinOptions, signal: AbortSignal): Promise<Joined> {
+  async joinUserRoom(options: UserRoomOptions, signal: AbortSignal): Promise<Joined> {
     this.#record({ method: 'joinUserRoom', options }, signal);
     if (this.#state.user) throw new FleetError('user-room-refused', 'The user room was joined before.');
     this.#state.user = true;
@@ -109,6 +121,23 @@ export class FakeRoom implements Room {
     this.#stream.reset();
     this.#consumedBefore = 0;
     this.#published = true;
+  }
+
+  async unpublishStream(signal: AbortSignal): Promise<void> {
+    this.#record({ method: 'unpublishStream' }, signal);
+    this.#needTavus();
+    this.#stopPlaying();
+    this.#published = false;
+  }
+
+  async showInUserRoom(kind: 'video' | 'audio', signal: AbortSignal): Promise<void> {
+    this.#record({ method: 'showInUserRoom', kind }, signal);
+    this.#needUserRoom();
+  }
+
+  async endUserAudio(maxMs: number, signal: AbortSignal): Promise<void> {
+    this.#record({ method: 'endUserAudio', maxMs }, signal);
+    this.#needUserRoom();
   }
 
   write(pcm: Uint8Array): boolean {
@@ -180,6 +209,10 @@ export class FakeRoom implements Room {
 
   #needTavus(): void {
     if (!this.#state.tavus) throw new FleetError('room-lost', 'The Tavus room is not joined.');
+  }
+
+  #needUserRoom(): void {
+    if (!this.#state.user) throw new FleetError('user-room-refused', 'The user room is not joined.');
   }
 
   #joined(room: RoomName, options: JoinOptions, others: readonly Participant[]): Joined {

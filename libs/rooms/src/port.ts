@@ -67,6 +67,9 @@ export type JoinOptions = {
   readonly userName: string;
 };
 
+/** `hidden`: only joins; what is watched is published when `showInUserRoom` says so. */
+export type UserRoomOptions = JoinOptions & { readonly hidden?: boolean };
+
 /** `pcm` also hands the participant's sound out as `audio` events. */
 export type WatchOptions = { readonly video: boolean; readonly audio: boolean; readonly pcm?: boolean };
 
@@ -87,6 +90,8 @@ export interface Room {
   join(options: JoinOptions, signal: AbortSignal): Promise<Joined>;
   /** Publishes the custom audio track `stream`: digital silence until something is written. */
   publishStream(signal: AbortSignal): Promise<void>;
+  /** Takes the track `stream` away again; what it has not played is lost. May be called twice. */
+  unpublishStream(signal: AbortSignal): Promise<void>;
   /** Appends s16le mono 24 kHz to what the track plays in real time. At most 10 s wait in the page; what is over is refused (false). Never blocks. */
   write(pcm: Uint8Array): boolean;
   /** Drops what waits, within one audio quantum of its arrival. Answers the samples consumed since `publishStream`: how much was really played. */
@@ -98,7 +103,11 @@ export interface Room {
   /** Says to everyone in both rooms that this is now the session of that higher epoch (after a hand-over): a page of a lower epoch that sees it leaves. Later commands carry it too. */
   raiseEpoch(epoch: number, signal: AbortSignal): Promise<void>;
   /** Joins the user room and re-publishes there what is watched. Rejects with `user-room-refused`. */
-  joinUserRoom(options: JoinOptions, signal: AbortSignal): Promise<Joined>;
+  joinUserRoom(options: UserRoomOptions, signal: AbortSignal): Promise<Joined>;
+  /** After a hidden join: publishes the watched participant's picture or sound there; resolves when Daily shows it as sent. Asking again is asking once. */
+  showInUserRoom(kind: 'video' | 'audio', signal: AbortSignal): Promise<void>;
+  /** Takes our sound out of the user room for good: what the watched participant is saying is let out first, for `maxMs` at the most. */
+  endUserAudio(maxMs: number, signal: AbortSignal): Promise<void>;
   /** Silences what the user room hears until turned off: stale avatar audio after an interruption. */
   muteUserRoom(on: boolean): void;
   /** At most so many pictures a second go to the user room (1–60); undefined: as many as come. Also before that room is joined. Never blocks; a call machine that refuses it loses nothing but the saving. */

@@ -60,6 +60,28 @@ export function roomContract(name: string, make: () => Promise<ContractWorld>): 
       await expect(room.joinUserRoom(user, signal())).rejects.toMatchObject({ code: 'user-room-refused' });
     });
 
+    it('joins the user room hidden and shows itself later, piece by piece', async () => {
+      const { room, tavus, user } = await setup();
+      await room.join(tavus, signal());
+      await expect(room.showInUserRoom('audio', signal())).rejects.toMatchObject({ code: 'user-room-refused' });
+      const joined = await room.joinUserRoom({ ...user, hidden: true }, signal());
+      expect(joined.participants.find((participant) => participant.local)?.tracks['audio'] ?? 'off').toBe('off');
+      await room.showInUserRoom('video', signal());
+      await room.showInUserRoom('audio', signal());
+      await room.showInUserRoom('audio', signal());
+      await room.endUserAudio(500, signal());
+    });
+
+    it('takes the track away and publishes it again', async () => {
+      const { room, until, lastPlayed } = await published();
+      await room.unpublishStream(signal());
+      await room.unpublishStream(signal());
+      expect(room.write(second)).toBe(false);
+      await room.publishStream(signal());
+      room.write(second.subarray(0, 9_600));
+      await until(() => lastPlayed()?.samples === 4_800 && lastPlayed()?.waiting === 0, 'played');
+    });
+
     it('needs the Tavus room for what happens in it', async () => {
       const { room } = await setup();
       await expect(room.publishStream(signal())).rejects.toMatchObject({ code: 'room-lost' });

@@ -105,11 +105,13 @@ export type Command =
       readonly url: string;
       readonly token?: string;
       readonly userName: string;
+      readonly hidden: boolean;
       readonly timeoutMs: number;
     }
   /** Whoever asked for the join has gone: undo it, whether it is under way or done. */
   | { readonly type: 'cancel-join'; readonly room: 'tavus' | 'user' }
   | { readonly type: 'publish-stream' }
+  | { readonly type: 'unpublish-stream' }
   | { readonly type: 'flush' }
   | { readonly type: 'send'; readonly data: unknown }
   | {
@@ -120,6 +122,8 @@ export type Command =
       readonly pcm: boolean;
     }
   | { readonly type: 'mute-user-room'; readonly on: boolean }
+  | { readonly type: 'show-in-user-room'; readonly kind: 'video' | 'audio' }
+  | { readonly type: 'end-user-audio'; readonly maxMs: number }
   | { readonly type: 'limit-user-video'; readonly maxFps?: number }
   | { readonly type: 'raise-epoch'; readonly epoch: number }
   | { readonly type: 'leave' };

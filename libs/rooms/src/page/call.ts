@@ -21,6 +21,7 @@ export type Sources = {
 type JoinCommand = Extract<Command, { type: 'join' }>;
 
 const leaveTimeoutMs = 3_000;
+const sentTimeoutMs = 2_000;
 
 /** One layer at full size: simulcast would scale a 640x360 picture down, and its lower layers have no viewer that needs them. */
 const sendSettingsFor = (maxFps = 30): NonNullable<DailyCallOptions['sendSettings']> => ({
@@ -142,6 +143,33 @@ export class Call {
   async publishVideo(track: MediaStreamTrack): Promise<void> {
     await this.#call.setInputDevicesAsync({ videoSource: track });
     this.#call.setLocalVideo(true);
+  }
+
+  async publishAudio(track: MediaStreamTrack): Promise<void> {
+    await this.#call.setInputDevicesAsync({ audioSource: track });
+    this.#call.setLocalAudio(true);
+  }
+
+  /** The others see the track as switched off; it is not captured from any device, so nothing is to be discarded. */
+  stopAudio(): void {
+    this.#call.setLocalAudio(false);
+  }
+
+  /** Resolves when Daily shows our own track as sent, or after two seconds: what it says of local tracks is not documented. */
+  async untilSent(kind: 'video' | 'audio'): Promise<void> {
+    const sent = Promise.withResolvers<void>();
+    const look = (): void => {
+      if (this.#call.participants().local?.tracks[kind].state === 'playable') sent.resolve();
+    };
+    this.#call.on('participant-updated', look);
+    look();
+    try {
+      await withTimeout(sentTimeoutMs, 'Publishing', () => sent.promise);
+    } catch {
+      // whoever is there will see it when it comes
+    } finally {
+      this.#call.off('participant-updated', look);
+    }
   }
 
   async limitVideo(maxFps: number | undefined): Promise<void> {

@@ -121,6 +121,37 @@ describe('Gate', () => {
     expect(written).toHaveLength(silence + 20);
   });
 
+  it.each([
+    { when: 'what is said has been quiet for 120 ms', soundMs: 200, maxMs: 1_000, closedMs: 320 },
+    { when: 'nothing is said', soundMs: 0, maxMs: 1_000, closedMs: 120 },
+    { when: 'it goes on for too long', soundMs: 2_000, maxMs: 500, closedMs: 500 },
+  ])('closed when quiet: when $when', async ({ soundMs, maxMs, closedMs }) => {
+    const { gate, written, frame } = setup();
+    let done = 0;
+    const from = performance.now();
+    frame();
+    gate.closeWhenQuiet(maxMs, () => (done ||= performance.now() - from));
+    for (let at = 0; at < 1_500; at += 10) {
+      vi.advanceTimersByTime(10);
+      frame(at < soundMs ? 0.5 : 0.001);
+    }
+    await settle();
+    expect(Math.abs(done - closedMs)).toBeLessThanOrEqual(20);
+    expect(written.at(-1)?.samples[FRAME - 1]).toBe(0);
+  });
+
+  it('closed when quiet: also when the track stops giving anything, and when it is closed first', () => {
+    const silent = setup();
+    let done = 0;
+    silent.gate.closeWhenQuiet(1_000, () => (done += 1));
+    vi.advanceTimersByTime(200);
+    silent.gate.tick();
+    const closed = setup();
+    closed.gate.closeWhenQuiet(1_000, () => (done += 1));
+    closed.gate.close();
+    expect(done).toBe(2);
+  });
+
   it('closes once, and takes nothing afterwards', async () => {
     const { gate, written, frame } = setup();
     gate.close();

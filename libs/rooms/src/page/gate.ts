@@ -1,4 +1,4 @@
-import { silenceAfterMs } from '../limits.ts';
+import { silenceAfterMs, speechThreshold } from '../limits.ts';
 
 const rampMs = 10; // opening and closing without a click
 /** Longer than a busy machine keeps frames waiting; they are queued for half a second. */
@@ -7,6 +7,8 @@ const fillMs = 20;
 /** Frames closer together than this come from a queue, not from the jitter buffer's clock. */
 const queuedFrameMs = 5;
 const maxQueuedFrames = 50;
+/** Silence for so long is the end of what was being said, when it is known that nothing new is. */
+const quietMs = 120;
 
 /**
  * What the user room hears passes here, or does not: 10 ms frames as the jitter buffer gave them, written on at its pace. No
@@ -24,6 +26,8 @@ export class Gate {
   #filling: ReturnType<typeof setInterval> | undefined;
   #filledMs = 0;
   #closed = false;
+  #hush: { readonly until: number; readonly done: () => void } | undefined;
+  #lastSoundAt = 0;
   /** Sound that found the connection's queue full (it holds half a second) and was left out. */
   droppedBytes = 0;
 
@@ -42,11 +46,20 @@ export class Gate {
     this.#lastBeatAt = performance.now();
   }
 
+  /** Closes when what is heard has been quiet for a moment, after `maxMs` at the latest, and calls back when it is closed. */
+  closeWhenQuiet(maxMs: number, done: () => void): void {
+    const now = performance.now();
+    this.#lastSoundAt = now; // what sounded a moment ago may be a pause in speech
+    this.#hush = { until: now + maxMs, done };
+  }
+
   /** One mono frame, samples −1…1. It is read before this returns. */
   pass(samples: Float32Array, sampleRate: number): void {
     const now = performance.now();
     const sinceMs = now - this.#lastPassedAt;
     this.#lastPassedAt = now;
+    if (this.#hush && samples.some((sample) => Math.abs(sample) * 32_767 > speechThreshold)) this.#lastSoundAt = now;
+    this.#hushIfDue(now);
     clearInterval(this.#filling);
     this.#filling = undefined;
     // In its own time: nothing is queued any more. The first after a standstill may have a queue behind it.
@@ -61,6 +74,7 @@ export class Gate {
 
   /** To be called every 100 ms or so: notices that nothing comes any more, and sends silence in its place. */
   tick(): void {
+    this.#hushIfDue(performance.now());
     if (this.#closed || this.#filling !== undefined || performance.now() - this.#lastPassedAt < starvedAfterMs) return;
     this.#filling = setInterval(() => {
       this.#filledMs += fillMs;
@@ -72,8 +86,18 @@ export class Gate {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#filling);
+    this.#hush?.done();
+    this.#hush = undefined;
     // The connection may have closed the stream already: then there is nothing left to end.
     void this.#writer.close().catch((error: unknown) => console.warn('gate', String(error)));
+  }
+
+  #hushIfDue(now: number): void {
+    if (!this.#hush || (now - this.#lastSoundAt < quietMs && now < this.#hush.until)) return;
+    const { done } = this.#hush;
+    this.#hush = undefined;
+    this.#open = false;
+    done();
   }
 
   #attenuated(samples: Float32Array, sampleRate: number): Float32Array<ArrayBuffer> {

@@ -10,6 +10,8 @@ export type ToWorker =
   | { readonly type: 'listen'; readonly readable: ReadableStream<AudioData>; readonly pcm: boolean }
   | { readonly type: 'stop-listening' }
   | { readonly type: 'mute'; readonly on: boolean }
+  /** Answered with `hushed` when nothing passes the gate any more. */
+  | { readonly type: 'hush'; readonly maxMs: number }
   | { readonly type: 'reset-ring' }
   | { readonly type: 'main-alive' }
   | { readonly type: 'identity'; readonly identity: Identity }
@@ -20,6 +22,7 @@ export type FromWorker =
   | { readonly type: 'opened' }
   | { readonly type: 'failed'; readonly reason: string }
   | { readonly type: 'command'; readonly id: number; readonly command: Command }
+  | { readonly type: 'hushed' }
   /** Worker timers are never throttled; the main thread has none of its own. `seconds`: a whole second has passed since the last such tick. */
   | { readonly type: 'tick'; readonly second: boolean; readonly audioPeak: number }
   /** No heartbeat for too long, or the channel closed: leave everything. */

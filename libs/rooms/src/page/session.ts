@@ -31,6 +31,9 @@ export class PageSession {
   #published = false;
   #userVideo: MediaStreamTrack | undefined;
   #userMaxFps: number | undefined;
+  /** What of the watched participant the user room is to get. */
+  #shown = { video: true, audio: true };
+  #onHushed: (() => void) | undefined;
   #videoArrived = false;
   #attaching: Promise<void> = Promise.resolve();
   #over = false;
@@ -47,6 +50,7 @@ export class PageSession {
         const message = event.data;
         if (message.type === 'opened') resolve();
         else if (message.type === 'failed') reject(new Error(message.reason));
+        else if (message.type === 'hushed') this.#onHushed?.();
         else if (message.type === 'command') void this.#answer(message.id, message.command);
         else if (message.type === 'tick') void this.#tick(message);
         else void this.#giveUp();
@@ -77,6 +81,12 @@ export class PageSession {
         return command.room === 'tavus' ? this.#tavus?.leave() : this.#user?.leave();
       case 'publish-stream':
         return this.#publishStream();
+      case 'unpublish-stream':
+        return this.#unpublishStream();
+      case 'show-in-user-room':
+        return this.#showInUserRoom(command.kind);
+      case 'end-user-audio':
+        return this.#endUserAudio(command.maxMs);
       case 'send':
         return this.#send(command.data);
       case 'watch':
@@ -124,11 +134,12 @@ export class PageSession {
     });
     this.#user = call;
     try {
+      this.#shown = { video: !command.hidden, audio: !command.hidden };
       // The replica's sound may come through a session that is not allowed to be heard yet: the gate decides, not the track.
-      const video = this.#watchedTrack('video');
+      const video = this.#shown.video ? this.#watchedTrack('video') : undefined;
       const joined = await call.join(command, this.#identity, {
         videoSource: video ?? false,
-        audioSource: this.#graph.userAudioTrack(),
+        audioSource: this.#shown.audio && this.#graph.userAudioTrack(),
         maxFps: this.#userMaxFps,
       });
       this.#userVideo = video;
@@ -147,6 +158,36 @@ export class PageSession {
     this.#published = false;
     await call.publishStream(track);
     this.#published = true;
+  }
+
+  async #unpublishStream(): Promise<void> {
+    if (!this.#published) return;
+    this.#published = false;
+    await this.#joinedTavus().unpublishStream();
+  }
+
+  async #showInUserRoom(kind: 'video' | 'audio'): Promise<void> {
+    const call = this.#user;
+    if (!call?.joined || this.#over) throw new Refused('user-room-refused', 'The user room is not joined.');
+    if (this.#shown[kind]) return;
+    this.#shown[kind] = true;
+    if (kind === 'audio') {
+      await call.publishAudio(this.#graph.userAudioTrack());
+    } else {
+      this.#attach();
+      await this.#attaching;
+      if (!this.#userVideo) return; // no picture of the participant yet: published as it comes
+    }
+    await call.untilSent(kind);
+  }
+
+  async #endUserAudio(maxMs: number): Promise<void> {
+    const hushed = Promise.withResolvers<void>();
+    this.#onHushed = hushed.resolve;
+    this.#post({ type: 'hush', maxMs });
+    await hushed.promise;
+    this.#shown.audio = false;
+    if (this.#user?.joined) this.#user.stopAudio();
   }
 
   #send(data: unknown): void {
@@ -217,7 +258,7 @@ export class PageSession {
     const audio = this.#watchedTrack('audio');
     this.#meter.watch(video, audio);
     await this.#graph.hear(audio, this.#watched?.options.pcm ?? false);
-    if (!this.#user?.joined || !video || video === this.#userVideo) return;
+    if (!this.#shown.video || !this.#user?.joined || !video || video === this.#userVideo) return;
     await this.#user.publishVideo(video);
     this.#userVideo = video;
   }

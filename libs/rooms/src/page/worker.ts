@@ -61,6 +61,8 @@ class SessionWorker {
         return;
       case 'mute':
         return this.#mute(message.on);
+      case 'hush':
+        return this.#hush(message.maxMs);
       case 'reset-ring':
         return this.#toRing({ type: 'reset' });
       case 'main-alive':
@@ -124,6 +126,16 @@ class SessionWorker {
   #mute(on: boolean): void {
     this.#muted = on;
     if (this.#gate) this.#gate.open = !on;
+  }
+
+  /** Like a mute, but what is being said is let out first. */
+  #hush(maxMs: number): void {
+    const hushed = (): void => {
+      this.#mute(true);
+      scope.postMessage({ type: 'hushed' }, []);
+    };
+    if (this.#gate) this.#gate.closeWhenQuiet(maxMs, hushed);
+    else hushed();
   }
 
   #beat(): void {
