@@ -52,7 +52,10 @@ it('goes from the offer to the new owner with no moment between', async () => {
   expect(await records.patch(owner, { position: '6-0' })).toBe('fenced');
   expect((await leases.renewAll([claim.ownership])).get(id)).toEqual({ status: 'held' });
   expect(await leases.acquire(id, 'w3')).toEqual({ refused: 'held' });
+  expect(await handOvers.silent(offer)).toBe('taken');
+  expect(await handOvers.look(id, offer.token)).toBe('silent');
   expect(await handOvers.heirSteps(claim, 'shown')).toBe('taken');
+  expect(await handOvers.silent(offer)).toBe('refused');
   expect(await handOvers.look(id, offer.token)).toBe('shown');
 });
 

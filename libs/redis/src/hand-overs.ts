@@ -16,6 +16,7 @@ const lookScript = wordScript('hand-over-look', [
   'claimed',
   'ready',
   'given',
+  'silent',
   'shown',
   'withdrawn',
   'declined',
@@ -89,6 +90,11 @@ export class HandOvers {
     const outcome = await this.#step(owner.conversationId, token, '', 'withdrawn');
     await redisCall(() => this.#redis.zrem(this.#keys.fleet.offers, owner.conversationId));
     return outcome;
+  }
+
+  /** The owner that was is not heard any more. `refused`: its heir did not wait. */
+  async silent({ owner, token }: Offer): Promise<'taken' | 'refused'> {
+    return this.#step(owner.conversationId, token, '', 'silent');
   }
 
   /** How far it is. */

@@ -4,7 +4,7 @@
 -- answer    'given' (also when it was given already: a retry after a lost answer) | 'refused' (no heir is ready, or it was asked to end) | 'fenced'
 -- invariant there is no moment without an owner and none with two; position and ownership change in one step
 local given = redis.call('HMGET', KEYS[3], 'token', 'phase', 'epoch')
-if given[1] == ARGV[3] and given[3] == ARGV[1] and (given[2] == 'given' or given[2] == 'shown') then
+if given[1] == ARGV[3] and given[3] == ARGV[1] and is_given(given[2]) then
   return 'given'
 end
 if not owns(KEYS[1], ARGV[1], ARGV[2]) then

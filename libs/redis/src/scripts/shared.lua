@@ -53,6 +53,10 @@ local function finish(keys, state, reason)
   end
 end
 
+local function is_given(phase)
+  return phase == 'given' or phase == 'silent' or phase == 'shown'
+end
+
 -- The step at which a hand-over stands: 'void' when there is none of that token, when its deadline has passed, when the one who offered
 -- it is not the owner any more, or when the conversation was asked to end: its owner finishes it. What was given stays given.
 local function hand_over_phase(record, hand_over, token)
@@ -60,7 +64,7 @@ local function hand_over_phase(record, hand_over, token)
   if not at[2] or at[1] ~= token then
     return 'void'
   end
-  if at[2] == 'given' or at[2] == 'shown' then
+  if is_given(at[2]) then
     return at[2]
   end
   local now = redis.call('HMGET', record, 'epoch', 'state', 'desired')
