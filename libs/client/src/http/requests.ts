@@ -1,4 +1,4 @@
-import { asFleetError, errorCodes, FleetError, Problem, type ErrorCode } from '@tavus-fleet/contracts';
+import { errorCodes, FleetError, Problem, type ErrorCode } from '@tavus-fleet/contracts';
 import { retry } from '@tavus-fleet/lifecycle';
 
 export type Request = {
@@ -31,16 +31,7 @@ export class Requests {
 
   /** The answer's JSON. Sent again while the api cannot be reached or asks for it: only for what may be done twice. */
   async json(request: Request, signal: AbortSignal): Promise<unknown> {
-    let last: FleetError | undefined;
-    try {
-      return await retry(AGAIN, { signal, onRetry: (error) => (last = error) }, async () => {
-        const response = await this.open(request, signal);
-        return response.json();
-      });
-    } catch (error) {
-      // The deadline says only that time is up; what stood in the way says more.
-      throw signal.aborted && last && asFleetError(error).code === 'deadline-exceeded' ? last : error;
-    }
+    return retry(AGAIN, { signal }, async () => (await this.open(request, signal)).json());
   }
 
   /** One request; the answer's body is the caller's to read. Rejects for every status that is not 2xx. */
