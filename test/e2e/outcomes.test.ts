@@ -79,16 +79,48 @@ describe('a room that fails', () => {
     expect(conversation.of('joined')).toHaveLength(1);
   });
 
-  it.each([
-    ['eject-bot', 'room-ejected'],
-    ['room-deleted', 'room-lost'],
-    ['exp-room', 'room-lost'],
-    ['minutes-run-out', 'room-ejected'],
-  ])('%s: ends as tavus-ended, told as %s', async (fault, code) => {
+  const tavusIdOf = async (conversation: Conversation): Promise<string> =>
+    (await conversation.view()).tavusConversationId ?? '';
+  const again = (conversation: Conversation, fromEpoch: number): Promise<unknown> =>
+    conversation.until(`epoch ${fromEpoch + 1}`, ({ type, epoch }) => type === 'takeover' && epoch === fromEpoch + 1);
+
+  it('eject-bot: told, back in the same room at once; thrown out again and again it takes one new conversation, then ends', async () => {
     const conversation = await live();
-    await world.sim.fault({ fault });
+    const first = await tavusIdOf(conversation);
+    await world.sim.fault({ fault: 'eject-bot', match: first });
+    await told(conversation, 'room-ejected');
+    await again(conversation, 1);
+    expect(await tavusIdOf(conversation)).toBe(first);
+    await world.sim.fault({ fault: 'eject-bot', match: first });
+    await again(conversation, 2);
+    const second = await tavusIdOf(conversation);
+    expect(second).not.toBe(first);
+    await world.sim.fault({ fault: 'eject-bot', match: second });
     expect(await conversation.untilEnded()).toBe('tavus-ended');
-    await told(conversation, code);
+  });
+
+  it.each(['room-deleted', 'exp-room'])(
+    '%s: told, a new conversation takes its place, once; then it ends as tavus-ended',
+    async (fault) => {
+      const conversation = await live();
+      const first = await tavusIdOf(conversation);
+      await world.sim.fault({ fault, match: first });
+      await told(conversation, 'room-lost');
+      await again(conversation, 1);
+      const second = await tavusIdOf(conversation);
+      expect(second).not.toBe(first);
+      await world.sim.fault({ fault, match: second });
+      expect(await conversation.untilEnded()).toBe('tavus-ended');
+    },
+  );
+
+  it('minutes-run-out: Tavus’ own limit is final, no conversation takes its place', async () => {
+    const conversation = await live();
+    const before = (await world.sim.state()).conversations.length;
+    await world.sim.fault({ fault: 'minutes-run-out' });
+    expect(await conversation.untilEnded()).toBe('tavus-ended');
+    await told(conversation, 'tavus-over');
+    expect((await world.sim.state()).conversations).toHaveLength(before);
   });
 
   it('network-interrupted: told, taken up again, and speech goes on', async () => {
@@ -109,12 +141,19 @@ describe('a replica that fails', () => {
     expect(await conversation.untilEnded()).toBe('start-timeout');
   });
 
-  it('leaves, freezes: told, and ends as replica-lost', async () => {
-    const [leaves, freezes] = await Promise.all([live(), live()]);
-    await world.sim.fault({ fault: 'replica-leaves', match: (await leaves.view()).tavusConversationId ?? '' });
-    await world.sim.fault({ fault: 'replica-freezes-video', match: (await freezes.view()).tavusConversationId ?? '' });
+  it('leaves, freezes: told, one new conversation takes its place; lost again it ends as replica-lost', async () => {
+    const both = await Promise.all([live(), live()]);
+    const [leaves, freezes] = both;
+    const strike = async (): Promise<void> => {
+      const [one, other] = await Promise.all(both.map((each) => each.view()));
+      await world.sim.fault({ fault: 'replica-leaves', match: one?.tavusConversationId ?? '' });
+      await world.sim.fault({ fault: 'replica-freezes-video', match: other?.tavusConversationId ?? '' });
+    };
+    await strike();
     await leaves.until('replica-left', ({ type }) => type === 'replica-left');
     await told(freezes, 'replica-frozen');
+    await Promise.all(both.map((each) => each.until('a new one', ({ type }) => type === 'takeover', 40_000)));
+    await strike();
     expect(await Promise.all([leaves.untilEnded(), freezes.untilEnded(40_000)])).toEqual([
       'replica-lost',
       'replica-lost',

@@ -127,6 +127,8 @@ export class FakeConversation {
       createdBy: 'fake',
       createdAt: 1,
       position: '0',
+      positionMs: 0,
+      replacements: 0,
       settings: {},
       counters: { framesIn: 0, framesMalformed: 0, framesDropped: 0, utterances: 0, interruptions: 0, playedMs: 0 },
       metrics: {},

@@ -49,7 +49,8 @@ export const eventPayloads = {
   }),
   message: z.object({ fromId: z.string().optional(), message: z.unknown() }),
   'frames-dropped': z.object({ count: z.int().positive(), ms: Ms, why: z.string() }),
-  takeover: z.object({ fromEpoch: z.int(), gapMs: Ms.optional() }),
+  /** `mayRepeatMs`: so much speech at most is heard twice, because the last owner had no time to say that it was played. */
+  takeover: z.object({ fromEpoch: z.int(), gapMs: Ms.optional(), mayRepeatMs: Ms.optional() }),
   error: z.object({
     code: z.string(),
     category: ErrorCategory,

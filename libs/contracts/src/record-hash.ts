@@ -2,7 +2,16 @@ import { FleetError } from './errors.ts';
 import { ConversationRecord } from './record.ts';
 
 const jsonFields = new Set(['spec', 'settings', 'counters', 'metrics']);
-const numberFields = new Set(['epoch', 'createdAt', 'startedAt', 'liveAt', 'endedAt']);
+const numberFields = new Set([
+  'epoch',
+  'createdAt',
+  'startedAt',
+  'liveAt',
+  'endedAt',
+  'positionMs',
+  'positionAt',
+  'replacements',
+]);
 
 /**
  * Reads a record back; undefined when the hash is not there. Throws `FleetError('internal')` naming the field when

@@ -46,7 +46,16 @@ export const ConversationRecord = z.object({
   tavusShutdown: z.string().optional(),
   /** Id of the last entry of the frames stream that was played; `0` = none. */
   position: z.string().default('0'),
+  /** How much of the sound behind `position` was played too, ms: an entry may hold many seconds. */
+  positionMs: z.number().nonnegative().default(0),
+  /** When that was saved. */
+  positionAt: z.number().optional(),
+  /** Echo mode: of the utterance that is being sent; absent between utterances. */
   inferenceId: z.string().optional(),
+  /** Why it is stopping, for a successor that has to finish what its predecessor began. */
+  stopReason: EndReason.optional(),
+  /** How often it was begun anew at Tavus because its replica was lost. */
+  replacements: z.int().nonnegative().default(0),
   createdAt: z.number(),
   startedAt: z.number().optional(),
   liveAt: z.number().optional(),

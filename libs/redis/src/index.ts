@@ -14,7 +14,7 @@ export { Idempotency, type IdempotencyClaim } from './idempotency.ts';
 export { Janitor } from './janitor.ts';
 export { createKeys, type FleetKeys, type Keys } from './keys.ts';
 export { LeaseKeeper, RENEW_EVERY_MS, type HeldLease, type LeaseListener, type LeaseRenewals } from './lease-keeper.ts';
-export { LEASE_TTL_MS, Leases, newNonce, type Acquired, type Renewal } from './leases.ts';
+export { LEASE_TTL_MS, Leases, newNonce, type Acquired, type Owned, type Predecessor, type Renewal } from './leases.ts';
 export { Ledger, type LedgerIntent, type LedgerRow, type OwnRow } from './ledger.ts';
 export { silentLog, type Log } from './log.ts';
 export { providerState, ProviderSlots, type ProviderState, type Refusal } from './provider-slots.ts';

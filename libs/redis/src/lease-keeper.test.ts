@@ -100,3 +100,34 @@ it('close gives everything back, twice is once, and takes nothing new', async ()
   expect(clock.pending).toBe(0);
   expect(() => keeper.hold(owner('b'), {})).toThrow('closed');
 });
+
+it('a confirmation is as old as its question: one that was slept through does not count', async () => {
+  const { clock, keeper, world, answers, listener } = setup();
+  const own = owner('a');
+  keeper.hold(own, listener('a'), clock.now() - 5_000); // the answer to acquire was slept through
+  const never = new AbortController().signal;
+  await keeper.confirmed(own, 2_000, never);
+  expect(world.renewals).toBe(1);
+  await keeper.confirmed(own, 2_000, never);
+  expect(world.renewals).toBe(1);
+
+  world.silent = true;
+  await clock.pass(2_500);
+  const before = world.renewals;
+  let said = 'nothing yet';
+  const asking = keeper.confirmed(own, 2_000, never).then(
+    () => (said = 'confirmed'),
+    () => (said = 'refused'),
+  );
+  await clock.pass(5_000);
+  expect([said, world.renewals > before]).toEqual(['nothing yet', true]);
+  world.silent = false;
+  await clock.pass(1_000);
+  expect(said).toBe('confirmed');
+
+  answers.set('a', { status: 'lost' });
+  await clock.pass(1_000);
+  await expect(keeper.confirmed(own, 2_000, never)).rejects.toMatchObject({ code: 'lease-lost' });
+  await asking;
+  expect(clock.pending).toBe(0);
+});

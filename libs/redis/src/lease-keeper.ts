@@ -1,9 +1,10 @@
-import type { Desired, Ownership } from '@tavus-fleet/contracts';
-import { systemClock, type Clock, type Timer } from '@tavus-fleet/lifecycle';
+import { FleetError, type Desired, type Ownership } from '@tavus-fleet/contracts';
+import { sleep, systemClock, type Clock, type Timer } from '@tavus-fleet/lifecycle';
 import type { Renewal } from './leases.ts';
 import { silentLog, type Log } from './log.ts';
 
 export const RENEW_EVERY_MS = 1000;
+const ASK_AGAIN_MS = 200;
 
 /** What a keeper needs of Leases; a port, so that a fake is four lines. */
 export interface LeaseRenewals {
@@ -64,13 +65,16 @@ export class LeaseKeeper {
     this.#everyMs = options.everyMs ?? RENEW_EVERY_MS;
   }
 
-  /** Takes an acquired lease into care. Throws after close. A second one for the same conversation replaces the first. */
-  hold(ownership: Ownership, listener: LeaseListener): HeldLease {
+  /**
+   * Takes an acquired lease into care. Throws after close. A second one for the same conversation replaces the first.
+   * `confirmedAt`: our clock just before Redis was asked for it.
+   */
+  hold(ownership: Ownership, listener: LeaseListener, confirmedAt: number = this.#clock.now()): HeldLease {
     if (this.#closed) throw new Error('The lease keeper is closed.');
     const entry: Entry = {
       ownership,
       listener,
-      confirmedAt: this.#clock.now(),
+      confirmedAt,
       unknown: false,
       desired: undefined,
       tavusShutdown: undefined,
@@ -96,6 +100,23 @@ export class LeaseKeeper {
     return this.#held.has(conversationId);
   }
 
+  /**
+   * Resolves when Redis has said within the last `withinMs` that this owner holds its lease; asks when that is longer ago. What
+   * the outside cannot fence (a REST call) is done only behind this. Waits while Redis is silent, until the signal aborts; rejects
+   * with `lease-lost` when the lease is not in our care any more. A process that was frozen finds its last confirmation old.
+   */
+  async confirmed(ownership: Ownership, withinMs: number, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      const entry = this.#held.get(ownership.conversationId);
+      if (entry?.ownership.nonce !== ownership.nonce)
+        throw new FleetError('lease-lost', 'Another worker owns the conversation.');
+      if (this.#clock.now() - entry.confirmedAt <= withinMs) return;
+      await this.renewNow();
+      if (entry.unknown) await sleep(this.#clock, ASK_AGAIN_MS, signal);
+    }
+  }
+
   /** Renews all now; never rejects. A renewal that still waits for its answer is not overtaken by a second one. */
   renewNow(): Promise<void> {
     this.#renewing ??= this.#renew().finally(() => (this.#renewing = undefined));
@@ -116,12 +137,13 @@ export class LeaseKeeper {
   async #renew(): Promise<void> {
     const entries = [...this.#held.values()];
     if (entries.length === 0) return;
+    // From before we asked: the answer may have waited in our socket while this process stood still.
+    const asked = this.#clock.now();
     try {
       const renewals = await this.#leases.renewAll(entries.map((entry) => entry.ownership));
-      const now = this.#clock.now();
       for (const entry of entries) {
         const renewal = renewals.get(entry.ownership.conversationId);
-        if (renewal && this.#isHeld(entry)) this.#heard(entry, renewal, now);
+        if (renewal && this.#isHeld(entry)) this.#heard(entry, renewal, asked);
       }
     } catch {
       // The connection's owner logs the outage; here silence is told to each lease's owner.
@@ -134,13 +156,13 @@ export class LeaseKeeper {
     }
   }
 
-  #heard(entry: Entry, renewal: Renewal, now: number): void {
+  #heard(entry: Entry, renewal: Renewal, asked: number): void {
     if (renewal.status !== 'held') {
       this.#drop(entry);
       this.#tell(entry, () => entry.listener.onLost?.(renewal.status === 'lost' ? 'taken' : 'absent'));
       return;
     }
-    entry.confirmedAt = now;
+    entry.confirmedAt = asked;
     if (entry.unknown) {
       entry.unknown = false;
       this.#tell(entry, () => entry.listener.onKnown?.());

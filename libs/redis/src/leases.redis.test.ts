@@ -3,7 +3,7 @@ import { redisFixture, startRedis } from '@tavus-fleet/testkit';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { connectRedis } from './connect.ts';
 import { createKeys } from './keys.ts';
-import { Leases, newNonce } from './leases.ts';
+import { Leases, newNonce, type Owned } from './leases.ts';
 import { silentLog } from './log.ts';
 import { Records } from './records.ts';
 
@@ -68,6 +68,63 @@ describe('acquire', () => {
     expect(await redis.get(keys.conversation(id).lease)).toBe(`${second.nonce}:2`);
     expect((await leases.renewAll([first, second])).size).toBe(1); // one conversation, asked for twice
     expect(await brief.expired()).not.toContain(id);
+  });
+});
+
+describe('an owner that was lost', () => {
+  const take = async (worker: string): Promise<Owned> => {
+    const acquired = await brief.acquire(id, worker);
+    if (!('ownership' in acquired)) throw new Error(acquired.refused);
+    await runOut();
+    return acquired;
+  };
+
+  it('is named to its successor, with when it was seen; one that gave the conversation back is not', async () => {
+    const first = await owned();
+    expect((await leases.renewAll([first])).get(id)).toEqual({ status: 'held' });
+    const seenAt = Number(await redis.hget(keys.conversation(id).record, 'seenAt'));
+    await redis.del(keys.conversation(id).lease);
+    const second = await leases.acquire(id, 'w2');
+    expect(second).toMatchObject({ predecessor: { epoch: 1, crashes: 1, seenAt } });
+    if ('ownership' in second) await leases.release(second.ownership);
+    expect(await leases.acquire(id, 'w3')).not.toHaveProperty('predecessor');
+  });
+
+  it('is counted; a minute of calm begins the count anew', async () => {
+    expect(await take('w1')).not.toHaveProperty('predecessor');
+    expect((await take('w2')).predecessor).toMatchObject({ epoch: 1, crashes: 1 });
+    expect((await take('w3')).predecessor).toMatchObject({ epoch: 2, crashes: 2 });
+    const { record } = keys.conversation(id);
+    const now = Number(await redis.hget(record, 'seenAt'));
+    await redis.hset(record, { ownedAt: String(now - 60_000) });
+    expect((await take('w4')).predecessor).toMatchObject({ epoch: 3, crashes: 1 });
+    expect((await take('w5')).predecessor).toMatchObject({ epoch: 4, crashes: 2 });
+    expect((await take('w6')).predecessor).toMatchObject({ epoch: 5, crashes: 3 });
+  });
+
+  it('is in the sweepers’ index also when it died before it could renew', async () => {
+    await take('w1');
+    expect(await brief.expired()).toContain(id);
+    await redis.zrem(keys.fleet.leases, id);
+    await owned(brief);
+    expect(await redis.zscore(keys.fleet.leases, id)).not.toBeNull();
+  });
+});
+
+describe('recover', () => {
+  it('is the next epoch of the same worker, without a moment without an owner; the old session is fenced', async () => {
+    const owner = await owned();
+    const anew = await leases.recover(owner, 'w1', false);
+    if (!('ownership' in anew)) throw new Error(anew.refused);
+    expect(anew).toMatchObject({ ownership: { epoch: 2 }, predecessor: { epoch: 1, crashes: 0 } });
+    expect(await leases.acquire(id, 'w2')).toEqual({ refused: 'held' });
+    expect(await records.patch(owner, { position: '6-0' })).toBe('fenced');
+    expect(await leases.recover(owner, 'w1', true)).toEqual({ refused: 'fenced' });
+    const third = await leases.recover(anew.ownership, 'w1', true);
+    expect(third).toMatchObject({ ownership: { epoch: 3 }, predecessor: { epoch: 2, crashes: 1 } });
+    if (!('ownership' in third)) throw new Error(third.refused);
+    await records.end(third.ownership, 'idle');
+    expect(await leases.recover(third.ownership, 'w1', true)).toEqual({ refused: 'final' });
   });
 });
 

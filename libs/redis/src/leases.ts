@@ -8,6 +8,7 @@ import { listScript, textScript, wordScript } from './scripts.ts';
 const acquireScript = textScript('acquire');
 const renewScript = textScript('renew');
 const releaseScript = wordScript('release', ['released', 'fenced']);
+const recoverScript = textScript('recover');
 const touchScript = wordScript('touch-leases', ['touched']);
 const dueScript = listScript('due-leases');
 
@@ -17,10 +18,21 @@ export const LEASE_TTL_MS = 3000;
 export type Renewal =
   | { readonly status: 'held'; readonly desired?: Desired; readonly tavusShutdown?: string }
   | { readonly status: 'lost' | 'absent' };
+/** Whoever owned it before and did not give it back. */
+export type Predecessor = {
+  readonly epoch: number;
+  /** How many owners in a row it brought down, this one included. */
+  readonly crashes: number;
+  /** When Redis heard of it last, ms since 1970 by Redis' clock. */
+  readonly seenAt: number;
+};
 /** `redisNowMs`: Redis' clock at that moment, ms since 1970, so that the new owner can tell how old the record is. */
-export type Acquired =
-  | { readonly ownership: Ownership; readonly redisNowMs: number }
-  | { readonly refused: 'final' | 'held' | 'absent' };
+export type Owned = {
+  readonly ownership: Ownership;
+  readonly redisNowMs: number;
+  readonly predecessor?: Predecessor;
+};
+export type Acquired = Owned | { readonly refused: 'final' | 'held' | 'absent' };
 
 /**
  * Who may act for a conversation. A lease is a key that dies by itself; epoch and nonce in the record outlive it, so that
@@ -52,17 +64,43 @@ export class Leases {
     this.#waitReplicas = options.waitReplicas ?? 0;
   }
 
-  /** Becomes the owner if the record is not final and nobody holds it. */
+  /**
+   * Becomes the owner if the record is not final and nobody holds it. The sweepers' index is written first: a worker that dies
+   * right after it became the owner is found there, and an entry for one that did not become it is put right by the next look.
+   */
   async acquire(id: string, workerId: string, nonce: string = newNonce()): Promise<Acquired> {
-    const answer = await redisCall(() => acquireScript.run(this.#redis, this.#pair(id), workerId, nonce, this.#ttlMs));
+    const [, answer] = await redisCall(() =>
+      Promise.all([
+        this.#touch(this.#redis, [id]), // leaves first, on the same connection
+        acquireScript.run(this.#redis, this.#pair(id), workerId, nonce, this.#ttlMs),
+      ]),
+    );
     if (answer === 'final' || answer === 'held' || answer === 'absent') return { refused: answer };
-    const [epoch, redisNowMs] = answer.split(':').map(Number);
-    if (epoch === undefined || redisNowMs === undefined)
-      throw new FleetError('internal', 'The script acquire gave an unknown answer.');
+    const [epoch, redisNowMs, crashes, seenAt] = numbers(answer);
+    const ownership = { conversationId: id, epoch, nonce };
+    await this.#replicated(ownership);
+    return { ownership, redisNowMs, ...(seenAt === 0 ? {} : { predecessor: { epoch: epoch - 1, crashes, seenAt } }) };
+  }
+
+  /**
+   * The owner itself begins anew, with the next epoch and no moment without an owner: its session cannot go on, the conversation
+   * can. `crashed` counts the old session as an owner that was brought down.
+   */
+  async recover(
+    owner: Ownership,
+    workerId: string,
+    crashed: boolean,
+    nonce: string = newNonce(),
+  ): Promise<Required<Owned> | { readonly refused: 'fenced' | 'final' }> {
+    const { conversationId: id } = owner;
+    const args = [owner.epoch, owner.nonce, workerId, nonce, this.#ttlMs, crashed ? '1' : '0'];
+    const answer = await redisCall(() => recoverScript.run(this.#redis, this.#pair(id), ...args));
+    if (answer === 'fenced' || answer === 'final') return { refused: answer };
+    const [epoch, redisNowMs, crashes] = numbers(answer);
     const ownership = { conversationId: id, epoch, nonce };
     await this.#replicated(ownership);
     await redisCall(() => this.#touch(this.#redis, [id]));
-    return { ownership, redisNowMs };
+    return { ownership, redisNowMs, predecessor: { epoch: owner.epoch, crashes, seenAt: redisNowMs } };
   }
 
   /**
@@ -154,6 +192,14 @@ export class Leases {
 /** 128 random bits: what tells two owners of one epoch apart. */
 export function newNonce(): string {
   return randomBytes(16).toString('hex');
+}
+
+/** `<number>:<number>…` of our own scripts. */
+function numbers(answer: string): [number, number, number, number] {
+  const [first = Number.NaN, second = Number.NaN, third = Number.NaN, fourth = 0] = answer.split(':').map(Number);
+  if (!Number.isFinite(first + second + third + fourth))
+    throw new FleetError('internal', 'A lease script gave an unknown answer.');
+  return [first, second, third, fourth];
 }
 
 function readRenewal(answer: string): Renewal {

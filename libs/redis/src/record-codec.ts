@@ -1,11 +1,15 @@
-import type { ConversationSpec, Counters, RecordMetrics, SettingsDelta } from '@tavus-fleet/contracts';
+import type { ConversationSpec, Counters, EndReason, RecordMetrics, SettingsDelta } from '@tavus-fleet/contracts';
 
 /** What an owner may save about its conversation. `null` forgets a field. */
 export type RecordPatch = {
   readonly tavusConversationId?: string | null;
   /** Id of the last entry of the frames stream that was played. */
   readonly position?: string;
+  /** Of the sound behind it so much was played too, ms. */
+  readonly positionMs?: number;
   readonly inferenceId?: string | null;
+  readonly stopReason?: EndReason;
+  readonly replacements?: number;
   readonly settings?: SettingsDelta;
   readonly counters?: Counters;
   readonly metrics?: RecordMetrics;

@@ -95,6 +95,11 @@ export function shutdownMeaning(
   return { code: 'room-ejected', says: `Tavus ended the call: ${reason}.` };
 }
 
+/** A limit of Tavus' own, or somebody who asked Tavus: a call that ended so is not to be made anew. By the beginning, as above. */
+export function isFinalShutdown(reason: string): boolean {
+  return /^(max_call_duration|end_conversation_endpoint_hit)/.test(reason);
+}
+
 /**
  * The key of callback tokens: of what the api and every worker of a fleet have, and nobody else. Nothing needs to be stored for a token,
  * so it holds for callbacks that come long after the end. Another TAVUS_API_KEY makes the tokens of running calls void.

@@ -15,6 +15,8 @@ export type CallOptions = {
   /** Epoch of the owner on whose behalf we call; 0 or absent: nobody owns anything. */
   readonly epoch?: number;
   readonly signal: AbortSignal;
+  /** Awaited before each request leaves, also before a repeated one: may we still? What it rejects with is the call's failure. */
+  readonly allowed?: (signal: AbortSignal) => Promise<void>;
 };
 
 export type HttpOptions = {
@@ -64,6 +66,8 @@ export class TavusHttp {
 
   async #exchange(exchange: Exchange, call: CallOptions): Promise<{ status: number; text: string }> {
     const { clock, onRequest } = this.#options;
+    // Outside of the deadline: it may wait for as long as nobody can say who owns the conversation.
+    await call.allowed?.(call.signal);
     const startedAt = clock.now();
     let status: RequestStatus = 'network';
     try {

@@ -3,7 +3,7 @@ import { retry, sleep, withDeadline, type Clock, type Timer } from '@tavus-fleet
 import type { Room } from '@tavus-fleet/rooms';
 import { echoMessage, maxEchoBytes } from '@tavus-fleet/tavus';
 import { EchoQueue } from './echo-queue.ts';
-import type { FrameSink, Position } from './frames.ts';
+import type { FrameSink, Position, Progress } from './frames.ts';
 import { msOf, OUT_RATE, type SpeechOut } from './speech-out.ts';
 
 const SEND_MS = 3_000;
@@ -22,7 +22,7 @@ export type EchoOptions = {
   readonly conversationId: string;
   /** The room's limit for one app message, UTF-16 units of its JSON. */
   readonly maxMessageLength: number;
-  readonly onPlayed: (position: Position, samples: number) => void;
+  readonly onPlayed: (position: Position | undefined, progress: Progress) => void;
   readonly sink: FrameSink;
   /** Asked before each message: settings change while it runs. */
   readonly pacing: () => { readonly paced: boolean; readonly chunkMs: number | undefined };
@@ -43,6 +43,8 @@ export class EchoMessages implements SpeechOut {
   #inFlightPosition: Position | undefined;
   #dueAt = 0;
   #inferenceId: string | undefined;
+  /** Samples sent behind the last position. */
+  #into = 0;
   #running: Promise<void> | undefined;
   /** Aborts with each interruption, and with the end. */
   #generation = new AbortController();
@@ -97,8 +99,13 @@ export class EchoMessages implements SpeechOut {
     this.#inFlightPosition = undefined;
     if (this.#dueAt > 0) this.#dueAt = Math.min(this.#dueAt, this.#options.clock.now());
     // What an interruption dropped is behind us too: a successor must not send it.
-    if (behind !== undefined) this.#options.onPlayed(behind, playedSamples);
+    this.#into = 0;
+    if (behind !== undefined) this.#tell(behind);
     return { droppedSamples, playedSamples };
+  }
+
+  continueWith(inferenceId: string): void {
+    this.#inferenceId ??= inferenceId;
   }
 
   async drained(signal: AbortSignal): Promise<void> {
@@ -117,6 +124,11 @@ export class EchoMessages implements SpeechOut {
     this.#queue.clear();
   }
 
+  #tell(position: Position | undefined): void {
+    const ofUtterance = this.#inferenceId === undefined ? {} : { inferenceId: this.#inferenceId };
+    this.#options.onPlayed(position, { samples: this.#sentSamples, intoMs: msOf(this.#into), ...ofUtterance });
+  }
+
   #kick(): void {
     this.#running ??= this.#run();
   }
@@ -132,7 +144,9 @@ export class EchoMessages implements SpeechOut {
       if (!next) break;
       if (next.kind === 'audio') await this.#audio(next, signal);
       else if (next.kind === 'end') await this.#done(signal);
-      if (next.position !== undefined && !signal.aborted) this.#options.onPlayed(next.position, this.#sentSamples);
+      if (signal.aborted) continue;
+      this.#into = (next.position === undefined ? this.#into : 0) + (next.kind === 'audio' ? next.into : 0);
+      if (next.position !== undefined || next.kind === 'audio') this.#tell(next.position);
     }
     this.#running = undefined;
   }

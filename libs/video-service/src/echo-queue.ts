@@ -17,6 +17,8 @@ export type EchoStep =
       readonly pcm: Uint8Array;
       readonly inferenceId: string;
       readonly position: Position | undefined;
+      /** Samples in it that lie behind that position: the beginning of what comes next. */
+      readonly into: number;
     }
   | { readonly kind: 'end' | 'mark'; readonly position: Position | undefined };
 
@@ -73,18 +75,21 @@ export class EchoQueue {
     const parts: Uint8Array[] = [];
     let position: Position | undefined;
     let bytes = 0;
+    let into = 0;
     for (let item = this.#items[0]; item?.kind === 'audio' && bytes < most; item = this.#items[0]) {
       const take = item.pcm.subarray(0, most - bytes);
       parts.push(take);
       bytes += take.byteLength;
+      into += take.byteLength / 2;
       if (take.byteLength < item.pcm.byteLength) {
         this.#items[0] = { kind: 'audio', pcm: item.pcm.subarray(take.byteLength), position: item.position };
       } else {
         this.#items.shift();
         position = item.position ?? position;
+        if (item.position !== undefined) into = 0;
       }
     }
     this.#samples -= bytes / 2;
-    return { kind: 'audio', pcm: Buffer.concat(parts), inferenceId, position };
+    return { kind: 'audio', pcm: Buffer.concat(parts), inferenceId, position, into };
   }
 }

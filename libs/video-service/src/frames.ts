@@ -63,9 +63,19 @@ export type DropReason =
   | 'trimmed'
   | 'refused';
 
+/** How far the playing is between two positions, for whoever wants to go on from there. */
+export type Progress = {
+  /** Samples (24 kHz) played since the start. */
+  readonly samples: number;
+  /** Of the sound behind the position so much was played, ms: one frame may hold many seconds. */
+  readonly intoMs: number;
+  /** Echo mode: of the utterance that is being sent. */
+  readonly inferenceId?: string;
+};
+
 /** Where the service's frames go. Must not throw and must not block. Without a direction: downstream. */
 export interface FrameSink {
   push(frame: FrameOut, direction?: Direction): void;
-  /** Everything up to this position has been played (stream mode: consumed by the track; echo mode: sent). */
-  played(position: Position, samples: number): void;
+  /** Everything up to this position (undefined: the last one said) has been played (stream mode: consumed by the track; echo mode: sent). */
+  played(position: Position | undefined, progress: Progress): void;
 }

@@ -10,6 +10,7 @@ export type {
   PassedFrame,
   Position,
   ProcessorFrame,
+  Progress,
 } from './frames.ts';
 export type { TavusVideoServiceOptions } from './options.ts';
 export { PicturePace } from './picture-pace.ts';

@@ -1,6 +1,6 @@
 import { interruptMessage } from '@tavus-fleet/tavus';
 import { EchoMessages } from './echo-messages.ts';
-import type { Position } from './frames.ts';
+import type { Position, Progress } from './frames.ts';
 import type { ServiceParts } from './options.ts';
 import type { TavusVideoSettings } from './settings.ts';
 import { Speech } from './speech.ts';
@@ -12,7 +12,7 @@ export function makeSpeech(
   of: { conversationId: string; maxMessageLength: number; settings: TavusVideoSettings },
 ): Speech {
   const { conversationId, maxMessageLength, settings } = of;
-  const onPlayed = (position: Position, samples: number): void => sink.played(position, samples);
+  const onPlayed = (position: Position | undefined, progress: Progress): void => sink.played(position, progress);
   const out =
     mode === 'stream'
       ? new StreamTrack(room, clock, onPlayed)

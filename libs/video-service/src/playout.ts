@@ -10,6 +10,7 @@ export class Playout {
   #written = 0;
   #played = 0;
   #marks: Mark[] = [];
+  #doneSample = 0;
 
   get written(): number {
     return this.#written;
@@ -36,8 +37,14 @@ export class Playout {
     this.#played = Math.min(this.#written, Math.max(this.#played, samples));
     let done = 0;
     while (done < this.#marks.length && (this.#marks[done]?.endSample ?? Infinity) <= this.#played) done += 1;
-    if (done === 0) return undefined;
-    return this.#marks.splice(0, done).at(-1)?.position;
+    const last = this.#marks.splice(0, done).at(-1);
+    if (last) this.#doneSample = last.endSample;
+    return last?.position;
+  }
+
+  /** Samples played beyond the newest position that was played whole. */
+  get into(): number {
+    return this.#played - this.#doneSample;
   }
 
   /** Forgets what was written and not played; the written count continues from what was played. Answers the samples dropped and the newest position among them. */
@@ -45,6 +52,7 @@ export class Playout {
     const dropped = { samples: this.waiting, position: this.#marks.at(-1)?.position };
     this.#written = this.#played;
     this.#marks = [];
+    this.#doneSample = this.#played;
     return dropped;
   }
 }

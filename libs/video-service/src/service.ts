@@ -144,6 +144,11 @@ export class TavusVideoService {
     }
   }
 
+  /** The frames that come next go on with an utterance that an earlier owner of the conversation began; see `Speech`. */
+  continueUtterance(inferenceId?: string): void {
+    this.#speech?.continueUtterance(inferenceId);
+  }
+
   #process(frame: FrameIn): void {
     const speech = this.#speech;
     if (!speech || this.#life.signal.aborted) {

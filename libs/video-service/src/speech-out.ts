@@ -25,6 +25,8 @@ export interface SpeechOut {
   interrupt(signal: AbortSignal): Promise<{ droppedSamples: number; playedSamples: number }>;
   /** Resolves when all that was accepted is played (echo mode: sent and due). */
   drained(signal: AbortSignal): Promise<void>;
+  /** Echo mode: the utterance that is open has this id already, from an earlier owner. */
+  continueWith?(inferenceId: string): void;
   /** Drops everything; nothing is sent any more. May be called twice. */
   close(): void;
 }

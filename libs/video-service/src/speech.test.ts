@@ -27,9 +27,9 @@ async function setup(mode: 'stream' | 'echo') {
   const said: FrameOut[] = [];
   const sink = {
     push: (frame: FrameOut) => void said.push(frame),
-    played: (position: string) => void played.push(position),
+    played: (position: string | undefined) => void (position !== undefined && played.push(position)),
   };
-  const onPlayed = (position: string): void => sink.played(position);
+  const onPlayed = (position: string | undefined): void => sink.played(position);
   const out =
     mode === 'stream'
       ? new StreamTrack(room, clock, onPlayed)

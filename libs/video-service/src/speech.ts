@@ -137,6 +137,19 @@ export class Speech {
     if (this.#held === mine) this.#held = undefined;
   }
 
+  /**
+   * What comes next belongs to an utterance that an earlier owner began: nobody is told of its start again. `inferenceId`: what it is
+   * called at Tavus (echo mode).
+   */
+  continueUtterance(inferenceId: string | undefined): void {
+    if (this.#closed || this.#open) return;
+    this.#open = true;
+    this.#context = undefined;
+    this.#utteranceStart = this.#out.acceptedSamples;
+    this.#utteranceWritten = 0;
+    if (inferenceId !== undefined) this.#out.continueWith?.(inferenceId);
+  }
+
   /** The utterance's end never came: it ends here, with what the resampler still holds. */
   giveUpWaiting(): void {
     if (!this.#closed) this.#finish(undefined, this.#context);

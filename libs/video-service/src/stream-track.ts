@@ -1,6 +1,6 @@
 import type { Clock } from '@tavus-fleet/lifecycle';
 import type { Room } from '@tavus-fleet/rooms';
-import type { Position } from './frames.ts';
+import type { Position, Progress } from './frames.ts';
 import { Playout } from './playout.ts';
 import { msOf, OUT_RATE, type SpeechOut } from './speech-out.ts';
 
@@ -20,7 +20,7 @@ type Waiting = { readonly pcm: Uint8Array; readonly position: Position | undefin
 export class StreamTrack implements SpeechOut {
   readonly #room: Room;
   readonly #clock: Clock;
-  readonly #onPlayed: (position: Position, samples: number) => void;
+  readonly #onPlayed: (position: Position | undefined, progress: Progress) => void;
   readonly #playout = new Playout();
   readonly #unsubscribe: () => void;
   readonly #drainWaiters = new Set<() => void>();
@@ -30,7 +30,7 @@ export class StreamTrack implements SpeechOut {
   #closed = false;
   #lastSoundAt = 0;
 
-  constructor(room: Room, clock: Clock, onPlayed: (position: Position, samples: number) => void) {
+  constructor(room: Room, clock: Clock, onPlayed: (position: Position | undefined, progress: Progress) => void) {
     this.#room = room;
     this.#clock = clock;
     this.#onPlayed = onPlayed;
@@ -83,7 +83,7 @@ export class StreamTrack implements SpeechOut {
       const dropped = this.#playout.drop();
       // What an interruption dropped is behind us too: a successor must not play it.
       const behind = lastQueued ?? dropped.position ?? heard;
-      if (behind !== undefined && !this.#closed) this.#onPlayed(behind, this.#playout.played);
+      if (behind !== undefined && !this.#closed) this.#tell(behind);
       return { droppedSamples: dropped.samples + queued, playedSamples: this.#playout.played };
     } finally {
       this.#flushing = false;
@@ -121,10 +121,13 @@ export class StreamTrack implements SpeechOut {
 
   #advance(samples: number): void {
     if (samples > this.#playout.played) this.#lastSoundAt = this.#clock.now();
-    const position = this.#playout.advance(samples);
-    if (position !== undefined) this.#onPlayed(position, this.#playout.played);
+    this.#tell(this.#playout.advance(samples));
     this.#feed();
     this.#settle();
+  }
+
+  #tell(position: Position | undefined): void {
+    this.#onPlayed(position, { samples: this.#playout.played, intoMs: msOf(this.#playout.into) });
   }
 
   /** Hands over what the page may take: it is never further ahead than FEED_AHEAD_SAMPLES plus one slice. */
@@ -149,7 +152,7 @@ export class StreamTrack implements SpeechOut {
       this.#playout.wrote(samples, next.position);
       // Nothing before it waits to be heard: a frame without sound counts as played at once.
       const played = samples === 0 ? this.#playout.advance(this.#playout.played) : undefined;
-      if (played !== undefined) this.#onPlayed(played, this.#playout.played);
+      if (played !== undefined) this.#tell(played);
     }
   }
 

@@ -1,15 +1,18 @@
 import { FleetError, type ConversationRecord, type Ownership } from '@tavus-fleet/contracts';
 import type { WorkerConfig } from '@tavus-fleet/config';
-import type { Clock } from '@tavus-fleet/lifecycle';
+import { withDeadline, type Clock } from '@tavus-fleet/lifecycle';
 import {
   addAudio,
+  parseTavusName,
   tavusName,
   readEntries,
   redisCall,
   type EventLog,
   type Keys,
+  type LeaseKeeper,
   type Ledger,
   type LedgerIntent,
+  type Owned,
   type Records,
   type RedisConnection,
   type StreamSource,
@@ -27,6 +30,7 @@ import type { OwnRows } from './own-rows.ts';
 import type { Created, SessionLedger, SessionTavus } from './session/conversations.ts';
 import type { SessionDeps, SessionFrames, SessionRecords } from './session/deps.ts';
 import { Session } from './session/session.ts';
+import type { Again } from './session/succession.ts';
 
 export type FactoryDeps = {
   readonly config: WorkerConfig;
@@ -39,6 +43,7 @@ export type FactoryDeps = {
   readonly reader: StreamSource;
   readonly ledger: Ledger;
   readonly ownRows: OwnRows;
+  readonly keeper: LeaseKeeper;
   readonly tavus: TavusClient;
   readonly rooms: Rooms;
   readonly metrics: Metrics;
@@ -54,21 +59,22 @@ const LEFT_SECONDS = 30;
 const DURATION_MARGIN_SECONDS = 60;
 const TAVUS_MAX_SECONDS = 3_600;
 const FIND_MS = 10_000;
+/** Shorter than a lease, so that nobody else can have it by then; longer than a renewal takes. */
+const FRESH_MS = 2_000;
+const CONFIRM_MS = 5_000;
 /** A create is never cut off from our side, see SessionTavus; the client's own deadline bounds it. */
 const NEVER = new AbortController().signal;
 
 /** Makes sessions: binds the fleet's parts to one conversation and its owner, so that a session cannot touch another's. */
-export function makeSession(
-  deps: FactoryDeps,
-  of: { record: ConversationRecord; ownership: Ownership; redisNowMs: number },
-): Session {
-  const { record, ownership, redisNowMs } = of;
+export function makeSession(deps: FactoryDeps, record: ConversationRecord, owned: Owned, again?: Again): Session {
+  const { ownership, redisNowMs, predecessor } = owned;
   const { config, workerId, clock, rooms, metrics } = deps;
   const sessionDeps: SessionDeps = {
     workerId,
-    record,
+    record: { ...record, epoch: ownership.epoch },
     ownership,
     redisNowMs,
+    succession: { ...(predecessor === undefined ? {} : { predecessor }), ...(again === undefined ? {} : { again }) },
     records: recordsOf(deps, ownership),
     frames: framesOf(deps, record.conversationId),
     appendAudio: (blocks) => addAudio(deps.redis, deps.keys, record.conversationId, blocks),
@@ -92,10 +98,11 @@ export function makeSession(
 function recordsOf({ records, events }: FactoryDeps, ownership: Ownership): SessionRecords {
   return {
     secrets: () => records.secrets(ownership.conversationId),
-    async created({ conversationId, conversationUrl }) {
+    async created({ conversationId, conversationUrl }, replacements) {
       await records.saveSecrets(ownership, { conversationUrl });
-      return records.patch(ownership, { tavusConversationId: conversationId });
+      return records.patch(ownership, { tavusConversationId: conversationId, replacements });
     },
+    stopping: (stopReason) => records.move(ownership, 'stopping', { fields: { stopReason } }),
     moveTo: (state, fields) =>
       records.move(ownership, state, fields === undefined ? {} : { fields: { metrics: fields } }),
     checkpoint: (at) => records.patch(ownership, at),
@@ -126,8 +133,23 @@ function callbackUrlOf({ publicUrl, tavus, fleetId }: WorkerConfig, conversation
   return `${publicUrl}/v1/tavus/callback/${callbackToken(callbackKey(tavus.apiKey.reveal(), fleetId), conversationId)}`;
 }
 
-function tavusOf({ tavus, config }: FactoryDeps, record: ConversationRecord, { epoch }: Ownership): SessionTavus {
-  const { spec } = record;
+/** Resolves when Redis has confirmed lately that this owner owns it; what Redis cannot refuse leaves behind this only. */
+type Confirm = (signal: AbortSignal) => Promise<void>;
+
+const confirmOf =
+  ({ keeper }: FactoryDeps, ownership: Ownership): Confirm =>
+  (signal) =>
+    keeper.confirmed(ownership, FRESH_MS, signal);
+
+function tavusOf(deps: FactoryDeps, record: ConversationRecord, ownership: Ownership): SessionTavus {
+  const { tavus, config } = deps;
+  const { epoch } = ownership;
+  const allowed = confirmOf(deps, ownership);
+  const { spec, conversationId } = record;
+  const isOurs = (name: string): boolean => {
+    const parsed = parseTavusName(name);
+    return parsed?.fleetId === config.fleetId && parsed.conversationId === conversationId;
+  };
   const request = (conversationName: string): CreateConversation => ({
     replicaId: spec.replicaId,
     personaId: spec.personaId,
@@ -153,9 +175,12 @@ function tavusOf({ tavus, config }: FactoryDeps, record: ConversationRecord, { e
     ...(answer.meetingToken === undefined ? {} : { meetingToken: answer.meetingToken }),
   });
   return {
-    async create(name) {
+    async create(name, signal) {
       try {
-        return created(await tavus.createConversation(request(name), { epoch, signal: NEVER }));
+        // Until it leaves it may be called off; after that it is not cut.
+        return created(
+          await tavus.createConversation(request(name), { epoch, signal: NEVER, allowed: () => allowed(signal) }),
+        );
       } catch (error) {
         if (error instanceof TavusFailure && error.outcomeUnknown) return 'unknown';
         throw error;
@@ -163,7 +188,7 @@ function tavusOf({ tavus, config }: FactoryDeps, record: ConversationRecord, { e
     },
     async findActive(name) {
       const signal = AbortSignal.timeout(FIND_MS);
-      for await (const conversation of tavus.allConversations({ status: 'active' }, { epoch, signal })) {
+      for await (const conversation of tavus.allConversations({ status: 'active' }, { epoch, signal, allowed })) {
         if (conversation.conversationName === name && conversation.conversationUrl !== undefined)
           return created({
             conversationId: conversation.conversationId,
@@ -172,21 +197,45 @@ function tavusOf({ tavus, config }: FactoryDeps, record: ConversationRecord, { e
       }
       return undefined;
     },
-    end: (id, signal) => tavus.endConversation(id, { epoch, signal }),
+    async look(id, signal) {
+      const { status, conversationUrl, shutdownReason } = await tavus.getConversation(id, {
+        epoch,
+        signal,
+        allowed,
+        verbose: true,
+      });
+      if (status === 'active') return { active: true, ...(conversationUrl === undefined ? {} : { conversationUrl }) };
+      return { active: false, ...(shutdownReason === undefined ? {} : { why: shutdownReason }) };
+    },
+    async active(signal) {
+      const found = new Map<string, Created>();
+      for await (const conversation of tavus.allConversations({ status: 'active' }, { epoch, signal, allowed })) {
+        const { conversationName: name, conversationUrl } = conversation;
+        if (conversationUrl !== undefined && isOurs(name))
+          found.set(name, created({ conversationId: conversation.conversationId, conversationUrl }));
+      }
+      return found;
+    },
+    end: (id, signal) => tavus.endConversation(id, { epoch, signal, allowed }),
     personaName: async (signal) => {
-      const { personaName } = await tavus.getPersona(spec.personaId, { epoch, signal });
+      const { personaName } = await tavus.getPersona(spec.personaId, { epoch, signal, allowed });
       if (personaName === undefined) throw new FleetError('tavus-bad-answer', 'Tavus names no persona.');
       return personaName;
     },
   };
 }
 
-function ledgerOf(
-  { ledger, ownRows, config, workerId }: FactoryDeps,
-  record: ConversationRecord,
-  ownership: Ownership,
-): SessionLedger {
+function ledgerOf(deps: FactoryDeps, record: ConversationRecord, ownership: Ownership): SessionLedger {
+  const { ledger, ownRows, config, workerId, clock } = deps;
   const { conversationId, spec } = record;
+  // The ledger is the fleet's and lies beside no record, so no script can fence it.
+  const fenced = async <T>(write: () => Promise<T>): Promise<T> => {
+    await withDeadline(
+      { ms: CONFIRM_MS, what: 'Confirming the owner', code: 'redis-unavailable', clock },
+      confirmOf(deps, ownership),
+    );
+    return write();
+  };
   const { epoch } = ownership;
   const intents = new Map<string, LedgerIntent>();
   return {
@@ -200,19 +249,29 @@ function ledgerOf(
       });
       const intent = { conversationId, epoch, attempt, name, workerId };
       intents.set(name, intent);
-      const outcome = await ledger.intend(intent, config.tavus.maxConcurrent);
+      const outcome = await fenced(() => ledger.intend(intent, config.tavus.maxConcurrent));
       if (outcome === 'ok') ownRows.has(intent);
       return { outcome, name };
     },
     async adopted(name, tavusConversationId) {
       const intent = intents.get(name);
       if (!intent) return;
-      ownRows.has({ ...intent, tavusConversationId });
-      await ledger.adopted(intent, tavusConversationId);
+      await fenced(async () => {
+        ownRows.has({ ...intent, tavusConversationId });
+        await ledger.adopted(intent, tavusConversationId);
+      });
     },
     async closed(name) {
-      await ownRows.drop(name);
-      await ledger.closed(name);
+      await fenced(async () => {
+        await ownRows.drop(name);
+        await ledger.closed(name);
+      });
+    },
+    async rows() {
+      const rows = (await ledger.open()).filter((row) => row.conversationId === conversationId);
+      for (const { name, ...row } of rows)
+        intents.set(name, { conversationId, epoch: row.epoch, attempt: row.attempt, name, workerId });
+      return rows;
     },
   };
 }

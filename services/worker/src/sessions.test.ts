@@ -8,12 +8,19 @@ import { SessionWorld } from './session/test-world.ts';
 type Told = { lost(): void; desired(verb: Desired): void };
 
 function setup(
-  options: { capacity?: number; acquire?: () => Promise<void>; refused?: 'held' | 'final'; short?: 'cpu' } = {},
+  options: {
+    capacity?: number;
+    acquire?: () => Promise<void>;
+    refused?: 'held' | 'final';
+    short?: 'cpu';
+    fenced?: boolean;
+  } = {},
 ) {
   const clock = new FakeClock();
   const worlds: SessionWorld[] = [];
   const told: Told[] = [];
   const released: number[] = [];
+  const recovered: boolean[] = [];
   const quiet = { warn: () => undefined, error: () => undefined };
   const first = new SessionWorld();
   const sessions = new Sessions({
@@ -22,7 +29,15 @@ function setup(
     log: quiet,
     port: {
       // Safe: the table reads only the id and the epoch of a record.
+      recordOf: async () => ({ conversationId: 'c1', epoch: 0 }) as never,
       record: async () => ({ conversationId: 'c1', epoch: 0 }) as never,
+      recover: async (owner, crashed) => {
+        recovered.push(crashed);
+        if (options.fenced) return { refused: 'fenced' };
+        const ownership = { ...owner, epoch: owner.epoch + 1 };
+        return { ownership, redisNowMs: 0, predecessor: { epoch: owner.epoch, crashes: 1, seenAt: 0 } };
+      },
+      takenOver: () => undefined,
       acquire: async () => {
         await options.acquire?.();
         if (options.refused) return { refused: options.refused };
@@ -31,7 +46,7 @@ function setup(
       },
       hold: (ownership, listener) => {
         told.push(listener);
-        return { release: async () => void released.push(ownership.epoch) };
+        return { release: async () => void released.push(ownership.epoch), forget: () => undefined };
       },
       session: () => {
         const world = worlds.length === 0 ? first : new SessionWorld();
@@ -46,7 +61,7 @@ function setup(
     await clock.pass(ms);
     for (const world of [first, ...worlds.slice(1)]) await world.clock.pass(ms);
   };
-  return { sessions, worlds, told, released, pass, clock };
+  return { sessions, worlds, told, released, recovered, pass, clock };
 }
 
 const data = { v: 1, conversationId: 'c1' } as const;
@@ -130,7 +145,55 @@ test('the mark of a stop that never comes is put at the tail after 2 s; its time
 test('an overloaded worker has no free slots, and says so', () => {
   const { sessions } = setup({ short: 'cpu' });
   expect(sessions.whyNotOneMore()).toBe('short-of-cpu');
+  expect(sessions.whyNotTakeOver()).toBeUndefined();
   expect(sessions.slots()).toMatchObject({ free: 0, braked: 2 });
+});
+
+test.each([
+  { what: 'a page that died counts as a lost owner', code: 'page-crashed', crashed: true },
+  { what: 'a room that was lost does not', code: 'room-lost', crashed: false },
+] as const)('$what; the next session takes its place, in the same slot', async ({ code, crashed }) => {
+  const { sessions, worlds, pass, recovered, released } = setup({ capacity: 1 });
+  const starting = sessions.start(data);
+  await pass(10);
+  const room = worlds[0]?.room;
+  room?.emit(
+    code === 'room-lost' ? { type: 'lost', room: 'tavus', code, reason: 'x' } : { type: 'closed', code, reason: 'x' },
+  );
+  await pass(100);
+  expect(recovered).toEqual([crashed]);
+  expect(worlds).toHaveLength(2);
+  expect(sessions.whyNotOneMore()).toBe('full');
+  worlds[1]?.room.emit({ type: 'video-arrived' });
+  await pass(10);
+  expect(await starting).toEqual({ kind: 'live' });
+  worlds[1]?.send({ type: 'cancel' });
+  await pass(1_000);
+  expect(sessions.size).toBe(0);
+  expect(released).toHaveLength(1);
+});
+
+test('a session that may not begin anew is somebody else’s by now', async () => {
+  const { sessions, worlds, pass, released } = setup({ fenced: true });
+  const starting = sessions.start(data);
+  await pass(10);
+  worlds[0]?.room.emit({ type: 'closed', code: 'page-silent', reason: 'frozen' });
+  await pass(100);
+  expect(await starting).toEqual({ kind: 'elsewhere' });
+  expect([worlds.length, sessions.size, released.length]).toEqual([1, 0, 0]);
+});
+
+test('a drain goes with the conversation into its next session', async () => {
+  const { sessions, worlds, pass } = setup();
+  void sessions.start(data);
+  await pass(10);
+  worlds[0]?.room.emit({ type: 'video-arrived' });
+  await pass(10);
+  worlds[0]?.room.emit({ type: 'closed', code: 'page-crashed', reason: 'x' });
+  const drained = sessions.drain('drained', 60_000);
+  await pass(5_000);
+  await drained;
+  expect(worlds.at(-1)?.log.at(-1)).toBe('ended drained');
 });
 
 test.each<{ load: Partial<Load>; why: string | undefined }>([

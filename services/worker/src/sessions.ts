@@ -1,55 +1,41 @@
-import {
-  asFleetError,
-  type ConversationRecord,
-  type Desired,
-  type EndReason,
-  type Ownership,
-  type StartData,
-} from '@tavus-fleet/contracts';
-import { withDeadline, type Clock, type Timer } from '@tavus-fleet/lifecycle';
+import type { ConversationRecord, EndReason, StartData } from '@tavus-fleet/contracts';
+import { withDeadline, type Clock } from '@tavus-fleet/lifecycle';
+import type { Owned } from '@tavus-fleet/redis';
 import type { SlotState } from '@tavus-fleet/telemetry';
 import { whyNotOneMore } from './admission.ts';
 import type { Claimer, StartOutcome } from './claim.ts';
 import type { Shortage } from './load/brake.ts';
 import type { Session } from './session/session.ts';
+import { Stay, type StayLog, type StayPort } from './stay.ts';
 
-/** How long the mark of a stop may take to come through the stream before the end is put at its tail. */
-const MARK_MS = 2_000;
-
-/** What Redis says of a lease that is held. `tavusShutdown`: Tavus has called back that the call is over. */
-export type LeaseTold = { lost(): void; desired(verb: Desired): void; tavusShutdown(reason: string): void };
+const NOBODY = { lost: () => undefined, desired: () => undefined, tavusShutdown: () => undefined };
 
 /** What the table needs of the fleet. */
-export interface SessionsPort {
-  record(data: StartData): Promise<ConversationRecord>;
-  /** `redisNowMs`: Redis' clock at that moment. */
-  acquire(
-    conversationId: string,
-  ): Promise<{ ownership: Ownership; redisNowMs: number } | { refused: 'final' | 'held' | 'absent' }>;
-  /** Keeps the lease renewed until released; tells what Redis says of it. */
-  hold(ownership: Ownership, told: LeaseTold): { release(): Promise<void> };
-  session(record: ConversationRecord, ownership: Ownership, redisNowMs: number): Session;
+export interface SessionsPort extends StayPort {
+  /** The record of a job; made now if only the job exists. */
+  recordOf(data: StartData): Promise<ConversationRecord>;
+  acquire(conversationId: string): Promise<Owned | { refused: 'final' | 'held' | 'absent' }>;
   redisUp(): boolean;
   /** What this worker is short of. */
   short(): Shortage | undefined;
+  /** A conversation was taken over from an owner that was lost. */
+  takenOver(): void;
 }
 
 export type SessionsOptions = {
   readonly port: SessionsPort;
   readonly capacity: number;
   readonly clock: Clock;
-  readonly log: { warn(fields: object, message: string): void; error(fields: object, message: string): void };
+  readonly log: StayLog;
 };
-
-type Live = { readonly session: Session; readonly done: Promise<void> };
 
 /** The table of live sessions of this worker: who is here, is there room for one more, and how they all end. */
 export class Sessions implements Claimer {
   readonly #options: SessionsOptions;
   /** Not keyed by conversation: one that was taken over and comes back may still be leaving here when its next session begins. */
-  readonly #live = new Set<Live>();
-  readonly #acquiring = new Set<Promise<Session | StartOutcome>>();
-  #draining = false;
+  readonly #live = new Set<Stay>();
+  readonly #acquiring = new Set<Promise<Stay | StartOutcome>>();
+  #draining: EndReason | undefined;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
@@ -60,7 +46,7 @@ export class Sessions implements Claimer {
   }
 
   get draining(): boolean {
-    return this.#draining;
+    return this.#draining !== undefined;
   }
 
   get capacity(): number {
@@ -95,88 +81,73 @@ export class Sessions implements Claimer {
       live: this.#live.size,
       starting: this.#acquiring.size,
       capacity,
-      draining: this.#draining,
+      draining: this.draining,
       redisUp: port.redisUp(),
       short: port.short(),
     });
+  }
+
+  /** The same for one that lost its owner: a user sits before a still picture, so load is borne; only memory that runs out would cost the others too. */
+  whyNotTakeOver(): string | undefined {
+    const why = this.whyNotOneMore();
+    return why === 'short-of-cpu' || why === 'short-of-event-loop' ? undefined : why;
   }
 
   async start(data: StartData): Promise<StartOutcome> {
     if (this.#draining) return { kind: 'not-now' };
     const acquiring = this.#acquire(data);
     this.#acquiring.add(acquiring); // in the turn of the call: the slot is taken from here on
-    let session: Session | StartOutcome;
+    let stay: Stay | StartOutcome;
     try {
-      session = await acquiring;
+      stay = await acquiring;
     } finally {
       this.#acquiring.delete(acquiring);
     }
-    if ('kind' in session) return session;
-    const outcome = await session.started;
+    if ('kind' in stay) return stay;
+    const outcome = await stay.started;
     if (outcome === 'live') return { kind: 'live' };
-    if (outcome.how === 'abandon') return { kind: 'elsewhere' };
+    if (outcome.how === 'abandon' || outcome.how === 'again') return { kind: 'elsewhere' };
     if (!outcome.error) return { kind: 'over' };
     return { kind: 'failed', error: outcome.error };
   }
 
   /** Takes no more and finishes what lives; what is not done by the deadline is ended at once. Resolves when the table is empty. */
   async drain(reason: EndReason, deadlineMs: number): Promise<void> {
-    this.#draining = true;
-    for (const { session } of this.#live) session.drain(reason);
+    this.#draining = reason;
+    for (const stay of this.#live) stay.drain(reason);
     try {
       await withDeadline({ ms: deadlineMs, what: 'Draining', clock: this.#options.clock }, () => this.#empty());
     } catch {
       this.#options.log.warn({ live: this.#live.size }, 'drain deadline passed: ending what still lives');
-      for (const { session } of this.#live) session.hurry(reason);
+      for (const stay of this.#live) stay.hurry(reason);
       await this.#empty();
     }
   }
 
-  async #acquire(data: StartData): Promise<Session | StartOutcome> {
-    const { port } = this.#options;
-    const record = await port.record(data);
+  async #acquire(data: StartData): Promise<Stay | StartOutcome> {
+    const { port, clock, log } = this.#options;
+    const { conversationId } = await port.recordOf(data);
     if (this.#draining) return { kind: 'not-now' };
-    const acquired = await port.acquire(record.conversationId);
-    if ('refused' in acquired) return { kind: acquired.refused === 'held' ? 'elsewhere' : 'over' };
-    const { ownership, redisNowMs } = acquired;
+    const confirmedAt = clock.now();
+    const owned = await port.acquire(conversationId);
+    if ('refused' in owned) return { kind: owned.refused === 'held' ? 'elsewhere' : 'over' };
     if (this.#draining) {
       // The drain has passed us by: the next worker may have it at once.
-      await port
-        .hold(ownership, { lost: () => undefined, desired: () => undefined, tavusShutdown: () => undefined })
-        .release();
+      await port.hold(owned.ownership, NOBODY, confirmedAt).release();
       return { kind: 'not-now' };
     }
-    return this.#run({ ...record, epoch: ownership.epoch }, ownership, redisNowMs);
-  }
-
-  #run(record: ConversationRecord, ownership: Ownership, redisNowMs: number): Session {
-    const { port, clock, log } = this.#options;
-    const session = port.session(record, ownership, redisNowMs);
-    let mark: Timer | undefined;
-    const lease = port.hold(ownership, {
-      lost: () => session.lost(),
-      tavusShutdown: (reason) => session.tavusShutdown(reason),
-      desired: (verb) => {
-        if (verb === 'cancel') session.asked('cancel');
-        else mark ??= clock.after(MARK_MS, () => session.asked('stop'));
-      },
-    });
-    const done = session
-      .run()
-      .then(() => lease.release())
-      .catch((error: unknown) =>
-        log.error(
-          { conversationId: record.conversationId, code: asFleetError(error).code },
-          'a lease was not released; it runs out by itself',
-        ),
-      )
-      .finally(() => {
-        mark?.[Symbol.dispose]();
-        this.#live.delete(live);
-      });
-    const live: Live = { session, done };
-    this.#live.add(live);
-    return session;
+    if (owned.predecessor) {
+      port.takenOver();
+      const { epoch, crashes } = owned.predecessor;
+      log.warn({ conversationId, fromEpoch: epoch, crashes }, 'conversation taken over');
+    }
+    // Only now nobody else writes it any more.
+    const record = await port.record(conversationId);
+    const stay = new Stay({ port, clock, log }, record, owned, confirmedAt);
+    this.#live.add(stay);
+    if (this.#draining) stay.drain(this.#draining); // the drain began while the record was read
+    void stay.done.then(() => this.#live.delete(stay));
+    return stay;
   }
 
   async #empty(): Promise<void> {

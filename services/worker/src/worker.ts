@@ -1,7 +1,6 @@
 import { BY_QUEUE, FleetError, type ConversationRecord, type StartData } from '@tavus-fleet/contracts';
 import type { Timer } from '@tavus-fleet/lifecycle';
 import {
-  type LeaseKeeper,
   type ProviderSlots,
   type Leases,
   type Queues,
@@ -21,13 +20,13 @@ import { Sessions } from './sessions.ts';
 import type { BullStartJobs } from './start-jobs.ts';
 import { Sweeper } from './sweeper.ts';
 import { fleetSweeperPort } from './sweeper-port.ts';
+import { TakeoverSweeper } from './takeover-sweeper.ts';
 
 const HEARTBEAT_MS = 1_000;
 
 export type WorkerParts = FactoryDeps & {
   readonly version: string;
   readonly leases: Leases;
-  readonly keeper: LeaseKeeper;
   readonly registry: WorkerRegistry;
   readonly health: RedisHealth;
   readonly queues: Queues;
@@ -49,6 +48,7 @@ export class FleetWorker {
   readonly sessions: Sessions;
   readonly #claims: ClaimLoop;
   readonly #sweeper: Sweeper;
+  readonly #takeovers: TakeoverSweeper;
   readonly #reaper: Reaper;
   readonly #closing = new AbortController();
   readonly #since = new Date().toISOString();
@@ -60,23 +60,30 @@ export class FleetWorker {
     this.#parts = parts;
     this.#url = url;
     this.#onDrainAsked = onDrainAsked;
-    const { clock, log, config, leases, keeper, health, workerId, load } = parts;
+    const { clock, log, config, leases, keeper, health, workerId, load, metrics, queues } = parts;
     this.sessions = new Sessions({
       capacity: config.maxSessions,
       clock,
       log,
       port: {
-        record: (data) => this.#record(data),
+        recordOf: (data) => this.#record(data),
+        record: (conversationId) => this.#record({ v: 1, conversationId }),
         acquire: (id) => traced('acquire', {}, () => leases.acquire(id, workerId)),
-        hold: (ownership, told) =>
-          keeper.hold(ownership, {
-            onLost: () => told.lost(),
-            onDesired: (verb) => told.desired(verb),
-            onTavusShutdown: (reason) => told.tavusShutdown(reason),
-          }),
-        session: (record, ownership, redisNowMs) => makeSession(parts, { record, ownership, redisNowMs }),
+        recover: (owner, crashed) => leases.recover(owner, workerId, crashed),
+        hold: (ownership, told, confirmedAt) =>
+          keeper.hold(
+            ownership,
+            {
+              onLost: () => told.lost(),
+              onDesired: (verb) => told.desired(verb),
+              onTavusShutdown: (reason) => told.tavusShutdown(reason),
+            },
+            confirmedAt,
+          ),
+        session: (record, owned, again) => makeSession(parts, record, owned, again),
         redisUp: () => health.up,
         short: () => load.short,
+        takenOver: () => metrics.takeover(),
       },
     });
     this.#claims = new ClaimLoop({
@@ -90,6 +97,17 @@ export class FleetWorker {
       fleetSweeperPort({ ...parts, recordOf: (data) => this.#record(data) }),
       clock,
       (error) => log.warn({ err: error }, 'sweep failed; going on'),
+    );
+    this.#takeovers = new TakeoverSweeper(
+      {
+        steadyMs: () => health.steadyMs,
+        expired: () => leases.expired(),
+        whyNotOneMore: () => this.sessions.whyNotTakeOver(),
+        take: (conversationId) => this.sessions.start({ v: 1, conversationId }),
+        enqueue: (conversationId) => queues.enqueue('start', { v: 1, conversationId }, { urgent: true }),
+      },
+      clock,
+      (error) => log.warn({ err: error }, 'looking for lost owners failed; going on'),
     );
     const { redis, keys, ledger, notes, tavus, reaping } = parts;
     this.#reaper = new Reaper(
@@ -123,6 +141,7 @@ export class FleetWorker {
     controlJobs.start();
     this.#claims.start();
     this.#sweeper.start();
+    this.#takeovers.start();
     this.#reaper.start();
   }
 
@@ -130,6 +149,7 @@ export class FleetWorker {
   async stop(drainMs: number): Promise<void> {
     const { log, registry, workerId, controlJobs, health, load } = this.#parts;
     this.#claims.stop();
+    await this.#takeovers.close();
     const closing = this.#claims.close();
     await this.sessions.drain('drained', drainMs);
     await closing;

@@ -27,7 +27,7 @@ export async function cpuThroughService(
       push: ({ type }) => {
         if (type === 'frames-dropped' || type === 'error') refused += 1;
       },
-      played: (_, samples) => void (playedSamples = samples),
+      played: (_, { samples }) => void (playedSamples = samples),
     },
     api: {
       create: async () => ({ conversationId: 't', conversationUrl: 'https://tavus.daily.co/t' }),

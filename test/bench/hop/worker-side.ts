@@ -40,11 +40,13 @@ export async function startSessions(
       workerId: 'w-hop',
       record,
       ownership: { conversationId, epoch: 1, nonce: 'bench' },
+      succession: {},
       appendAudio: async () => undefined,
       records: {
         secrets: async () => ({}),
         created: async () => 'patched',
         moveTo: async () => 'moved',
+        stopping: async () => 'moved',
         checkpoint: async (at) => {
           await commands.hset(recordKey, 'position', at.position ?? '0', 'counters', JSON.stringify(at.counters));
           return 'patched';
@@ -60,10 +62,13 @@ export async function startSessions(
       tavus: {
         create: async () => ({ conversationId: `t${index}`, conversationUrl: 'https://example.daily.co/room' }),
         findActive: async () => undefined,
+        look: async () => ({ active: false }),
+        active: async () => new Map(),
         end: async () => undefined,
         personaName: async () => 'Replica',
       },
       ledger: {
+        rows: async () => [],
         intend: async () => ({ outcome: 'ok', name: `n${index}` }),
         adopted: async () => undefined,
         closed: async () => undefined,

@@ -22,8 +22,6 @@ apply_fields(KEYS[1], 7)
 if ARGV[6] ~= '' then
   redis.call('HSET', KEYS[1], 'positionAt', text(now_ms()))
 end
-local epoch = text(redis.call('HINCRBY', KEYS[1], 'epoch', 1))
-redis.call('HSET', KEYS[1], 'owner', heir[1], 'ownerNonce', heir[2])
-redis.call('SET', KEYS[2], heir[2] .. ':' .. epoch, 'PX', ARGV[4])
+own_anew(KEYS[1], KEYS[2], heir[1], heir[2], ARGV[4])
 hand_over_step(KEYS[3], 'given', ARGV[5])
 return 'given'

@@ -8,6 +8,7 @@ if not owns(KEYS[1], ARGV[1], ARGV[2]) then
 end
 apply_fields(KEYS[1], 4)
 if ARGV[3] ~= '' then
+  redis.call('HSET', KEYS[1], 'positionAt', text(now_ms()))
   redis.call('XTRIM', KEYS[4], 'MINID', '~', ARGV[3])
   for i = 4, #KEYS do
     redis.call('EXPIRE', KEYS[i], STREAM_TTL_S)

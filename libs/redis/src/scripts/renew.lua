@@ -14,6 +14,7 @@ if now[1] ~= ARGV[1] or now[2] ~= ARGV[2] or (lease and lease ~= mine) then
 end
 if lease or not is_final(now[4]) then
   redis.call('SET', KEYS[2], mine, 'PX', ARGV[3])
+  redis.call('HSET', KEYS[1], 'seenAt', text(now_ms()))
 end
 -- Of the call that is the conversation's now: the word on an earlier one may come late.
 local call, reason = string.match(now[5] or '', '^(%S+) (.*)$')

@@ -3,6 +3,8 @@
 -- Limits: our choice. A record outlives its conversation by 7 days (an id is used once), streams by 1 hour.
 local RECORD_TTL_S, STREAM_TTL_S = 604800, 3600
 local MAX_EVENTS, MAX_FRAMES = 2000, 12000
+-- An owner that kept it for so long was not brought down by it: the count of lost owners starts afresh.
+local CALM_MS = 60000
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -22,6 +24,28 @@ end
 local function owns(record, epoch, nonce)
   local owner = redis.call('HMGET', record, 'epoch', 'ownerNonce')
   return owner[1] == epoch and owner[2] == nonce
+end
+
+-- Makes that worker the owner: the next epoch, its nonce, a lease. Answers '<epoch>:<now>'.
+local function own_anew(record, lease, worker, nonce, ttl)
+  local epoch, now = text(redis.call('HINCRBY', record, 'epoch', 1)), text(now_ms())
+  redis.call('HSET', record, 'owner', worker, 'ownerNonce', nonce, 'ownedAt', now, 'seenAt', now)
+  redis.call('SET', lease, nonce .. ':' .. epoch, 'PX', ttl)
+  return epoch .. ':' .. now
+end
+
+-- An owner that gives a conversation back takes its nonce out of the record; one that is still found there was lost. Answers how
+-- many were lost in a row, and when the last one was seen ('0': it was not lost).
+local function count_crash(record)
+  local was = redis.call('HMGET', record, 'ownerNonce', 'ownedAt', 'seenAt', 'crashes')
+  local crashes = tonumber(was[4] or '0')
+  if not was[1] then
+    return text(crashes), '0'
+  end
+  local owned, seen = tonumber(was[2] or '0'), tonumber(was[3] or '0')
+  crashes = seen - owned >= CALM_MS and 1 or crashes + 1
+  redis.call('HSET', record, 'crashes', text(crashes))
+  return text(crashes), text(seen)
 end
 
 local function append_event(events, kind, epoch, json)

@@ -31,6 +31,8 @@ function setup(options: {
       const answer = next(options.ends, 'ok' as const);
       if (answer !== 'ok') throw answer;
     },
+    look: async () => ({ active: false }),
+    active: async () => new Map(),
     personaName: async () => 'persona',
   };
   const ledger: SessionLedger = {
@@ -40,6 +42,7 @@ function setup(options: {
       return { outcome, name: `n${attempt}` };
     },
     adopted: async (name, id) => void calls.push(`adopted ${name} ${id}`),
+    rows: async () => [],
     closed: async (name) => void calls.push(`closed ${name}`),
   };
   const waiting: string[] = [];

@@ -1,23 +1,45 @@
 import { asFleetError, FleetError } from '@tavus-fleet/contracts';
 import { retry, sleep, type Clock } from '@tavus-fleet/lifecycle';
 import type { ConversationApi } from '@tavus-fleet/video-service';
+import { UNTIL_REDIS } from '../until-redis.ts';
 
+/** A conversation that an earlier owner made; `name`: its row in the ledger, when there is one. */
+export type Inherited = Created & { readonly name?: string };
 export type Created = { conversationId: string; conversationUrl: string; meetingToken?: string };
 
-/** What of Tavus' REST API a session needs; every call carries the owner's epoch. */
+/**
+ * What of Tavus' REST API a session needs. Every call carries the owner's epoch and leaves only while Redis confirms its lease: it
+ * rejects with `lease-lost` when that is gone, and waits while Redis is silent.
+ */
 export interface SessionTavus {
   /**
-   * Never aborted from our side: a create that is cut off may have succeeded, and is billed; its own deadline bounds it.
-   * `unknown`: no (readable) answer came, so Tavus may have made it or not.
+   * Once it has left it is never aborted from our side: a create that is cut off may have succeeded, and is billed; its own
+   * deadline bounds it. `unknown`: no (readable) answer came, so Tavus may have made it or not.
    */
-  create(conversationName: string): Promise<Created | 'unknown'>;
+  create(conversationName: string, signal: AbortSignal): Promise<Created | 'unknown'>;
   findActive(conversationName: string): Promise<Created | undefined>;
+  /** How a conversation stands; its URL while it is active, why it is over when Tavus says so. */
+  look(
+    tavusConversationId: string,
+    signal: AbortSignal,
+  ): Promise<{ active: true; conversationUrl?: string } | { active: false; why?: string }>;
+  /** Active conversations whose names are this conversation's, whichever owner created them; by name. */
+  active(signal: AbortSignal): Promise<ReadonlyMap<string, Created>>;
   end(tavusConversationId: string, signal: AbortSignal): Promise<void>;
   personaName(signal: AbortSignal): Promise<string>;
 }
 
+/** A row of this conversation in the ledger. `intendedAt`: ms since 1970 by Redis' clock. */
+export type SessionRow = {
+  readonly name: string;
+  readonly intendedAt: number;
+  readonly tavusConversationId?: string | undefined;
+};
+
 /** What of the ledger a session needs. `intend` takes the provider slot, `closed` gives it back. */
 export interface SessionLedger {
+  /** Those of earlier owners included. */
+  rows(): Promise<readonly SessionRow[]>;
   intend(attempt: number): Promise<{ outcome: 'ok' | 'full'; name: string }>;
   adopted(name: string, tavusConversationId: string): Promise<void>;
   closed(name: string): Promise<void>;
@@ -26,13 +48,6 @@ export interface SessionLedger {
 const FULL_MS = 300;
 const TAVUS_FULL_MS = 2_000;
 const MAX_FAILURES = 3;
-/** Asking for the same name again is asking once, so a silent Redis only makes us wait. */
-const UNTIL_REDIS = {
-  attempts: Number.POSITIVE_INFINITY,
-  firstMs: 200,
-  maxMs: 1_000,
-  when: (error: FleetError) => error.code === 'redis-unavailable',
-};
 const END_RETRY = { attempts: 8, firstMs: 250, maxMs: 5_000 };
 
 /**
@@ -46,6 +61,7 @@ export class LedgeredConversations implements ConversationApi {
   readonly #onWaiting: (why: 'fleet-full' | 'tavus-full') => void;
   readonly #onUnbooked: (error: unknown) => void;
   readonly #onFailed: (error: FleetError) => void;
+  readonly #inherited: ((signal: AbortSignal) => Promise<Inherited | undefined>) | undefined;
   readonly #names = new Map<string, string>();
 
   constructor(
@@ -59,6 +75,8 @@ export class LedgeredConversations implements ConversationApi {
       failed: (error: FleetError) => void;
       unbooked: (error: unknown) => void;
     },
+    /** What an earlier owner left, if it is to be gone on with. */
+    inherited?: (signal: AbortSignal) => Promise<Inherited | undefined>,
   ) {
     this.#tavus = tavus;
     this.#ledger = ledger;
@@ -70,15 +88,25 @@ export class LedgeredConversations implements ConversationApi {
     };
     this.#onFailed = tell.failed;
     this.#onUnbooked = tell.unbooked;
+    this.#inherited = inherited;
   }
 
   async create(signal: AbortSignal): Promise<Created> {
+    const inherited = await this.#inherited?.(signal);
+    if (inherited) {
+      const { name, conversationId } = inherited;
+      if (name !== undefined) {
+        this.#names.set(conversationId, name);
+        await this.#book(() => this.#ledger.adopted(name, conversationId));
+      }
+      return inherited;
+    }
     let failures = 0;
     for (let attempt = 1; ; attempt += 1) {
       const name = await this.#slot(attempt, signal);
       let unknown = false;
       try {
-        const answer = await this.#tavus.create(name);
+        const answer = await this.#tavus.create(name, signal);
         unknown = answer === 'unknown';
         const created = answer === 'unknown' ? await this.#adopt(name) : answer;
         unknown = false;
@@ -92,8 +120,9 @@ export class LedgeredConversations implements ConversationApi {
         return created;
       } catch (thrown) {
         const error = asFleetError(thrown);
-        // Nobody could say whether it exists: its row stays, so that whoever reconciles finds and ends it.
-        if (!unknown) await this.#book(() => this.#ledger.closed(name));
+        // Nobody could say whether it exists: its row stays, so that whoever reconciles finds and ends it. A stale owner's is its
+        // successor's, who looks at it.
+        if (!unknown && error.code !== 'lease-lost') await this.#book(() => this.#ledger.closed(name));
         if (error.code === 'tavus-capacity') {
           this.#onWaiting('tavus-full');
           await sleep(this.#clock, error.retryAfterMs ?? TAVUS_FULL_MS, signal);

@@ -13,19 +13,31 @@ import type { AvatarBlock } from './avatar-stream.ts';
 import type { SessionLedger, SessionTavus } from './conversations.ts';
 import type { Entry, FramesSource } from './frames-in.ts';
 import type { SessionMeters } from './output.ts';
+import type { Succession } from './succession.ts';
 
 /** How far a session came: what a successor needs and what the API shows. */
 export type SessionProgress = {
   readonly position?: string;
+  readonly positionMs?: number;
+  readonly inferenceId?: string | null;
   readonly counters: Counters;
   readonly metrics: RecordMetrics;
 };
 
+/** `conversationUrl`: the Tavus room that an earlier owner was in. */
+export type SessionSecrets = ConversationSecrets & { readonly conversationUrl?: string };
+
 /** Fenced writes of one conversation's record. `fenced` = somebody else owns it now; a rejection = Redis is silent, nothing is known. */
 export interface SessionRecords {
-  secrets(): Promise<ConversationSecrets>;
-  created(conversation: { conversationId: string; conversationUrl: string }): Promise<'patched' | 'fenced'>;
-  moveTo(state: 'starting' | 'live' | 'stopping', metrics?: RecordMetrics): Promise<'moved' | 'refused' | 'fenced'>;
+  secrets(): Promise<SessionSecrets>;
+  /** `replacements`: how often it was begun anew at Tavus, this time included. */
+  created(
+    conversation: { conversationId: string; conversationUrl: string },
+    replacements: number,
+  ): Promise<'patched' | 'fenced'>;
+  moveTo(state: 'starting' | 'live', metrics?: RecordMetrics): Promise<'moved' | 'refused' | 'fenced'>;
+  /** From here on nobody else ends it; a successor finishes it with that reason. */
+  stopping(reason: EndReason): Promise<'moved' | 'refused' | 'fenced'>;
   checkpoint(at: SessionProgress): Promise<'patched' | 'fenced'>;
   /** The last move, with the last counters in the same step. */
   end(reason: EndReason, at: SessionProgress): Promise<'moved' | 'refused' | 'fenced'>;
@@ -59,6 +71,8 @@ export type SessionDeps = {
   readonly ownership: Ownership;
   /** Redis' clock at the moment of acquiring, ms since 1970: ours may be off by minutes. */
   readonly redisNowMs: number;
+  /** Empty for a first owner. */
+  readonly succession: Succession;
   readonly records: SessionRecords;
   readonly frames: SessionFrames;
   /** Appends the avatar's voice to the conversation's `audio` stream. */

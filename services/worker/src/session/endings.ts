@@ -1,11 +1,11 @@
 import { Latch } from '@tavus-fleet/lifecycle';
 import type { Ending } from './ending.ts';
 
-const strength = { stop: 0, cancel: 1, abandon: 2 } as const;
+const strength = { again: 0, stop: 1, cancel: 2, abandon: 3 } as const;
 
 /**
  * Why and how a session ends. The first reason stays, unless a stronger way of ending comes while the session still drains:
- * cancel cuts a stop short, and a lost lease beats both, because what another worker owns is not ours to end.
+ * cancel cuts a stop short, and a lost lease beats all, because what another worker owns is not ours to end.
  */
 export class Endings {
   readonly #first = new Latch<Ending>();

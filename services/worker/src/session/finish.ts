@@ -8,6 +8,7 @@ import type { SessionDeps, SessionProgress } from './deps.ts';
 import type { Ending } from './ending.ts';
 import type { Endings } from './endings.ts';
 import type { EventWriter } from './event-writer.ts';
+import type { Inheritance } from './inheritance.ts';
 import type { SessionOutput } from './output.ts';
 
 const FLUSH_MS = 2_000;
@@ -20,6 +21,7 @@ export type Acquired = {
   readonly deps: SessionDeps;
   readonly room: Room | undefined;
   readonly service: TavusVideoService | undefined;
+  readonly inheritance: Inheritance | undefined;
   readonly events: EventWriter;
   readonly checkpoints: Checkpoints;
   readonly output: SessionOutput;
@@ -39,21 +41,19 @@ export type Acquired = {
  * rooms → Tavus conversation → record → page. Every step runs though another failed. Never rejects. Answers how it ended.
  */
 export async function finish(first: Ending, acquired: Acquired): Promise<Ending> {
-  const { deps, room, events, checkpoints, deaf, endings, output, liveAt } = acquired;
+  if (first.how === 'again') return makeWay(first, acquired);
+  const { deps, checkpoints, deaf, endings, output, liveAt } = acquired;
   const closingAt = deps.clock.now();
   const owned = first.how !== 'abandon' && (await moveAndSilence(first, acquired));
   const ending = owned ? await drained(acquired) : undefined;
   deaf();
   await checkpoints.close();
-  if (ending && ending.how !== 'abandon') await giveBack(ending, acquired);
+  if (ending?.how === 'stop' || ending?.how === 'cancel') await giveBack(ending, acquired);
   else await leaveSilently(acquired);
-  events.close();
-  await step(acquired, 'page', () =>
-    withDeadline({ ms: CLOSE_MS, what: 'Closing the page', clock: deps.clock }, async () => room?.close()),
-  );
+  await closeAll(acquired);
   const how: Ending = owned ? (endings.now ?? first) : { how: 'abandon', reason: 'lease-lost' };
   summaryLine(deps.log, {
-    ...(how.how === 'abandon' ? { outcome: 'lost' } : { endReason: how.reason, outcome: 'ended' }),
+    ...('reason' in how && how.how !== 'abandon' ? { endReason: how.reason, outcome: 'ended' } : { outcome: 'lost' }),
     ...output.summary(),
     closeMs: deps.clock.now() - closingAt,
     ...(liveAt === undefined ? {} : { liveMs: closingAt - liveAt }),
@@ -61,9 +61,41 @@ export async function finish(first: Ending, acquired: Acquired): Promise<Ending>
   return how;
 }
 
+/**
+ * For the next session on this worker: the record keeps its state and learns how far we came, the Tavus conversation runs on. What
+ * is asked meanwhile stands in the record, and is obeyed by that session.
+ */
+async function makeWay(ending: Extract<Ending, { how: 'again' }>, acquired: Acquired): Promise<Ending> {
+  const { deps, service, checkpoints, deaf, endings, events, output, progress } = acquired;
+  const { after, tavus } = ending.again;
+  deaf();
+  await checkpoints.close();
+  await step(acquired, 'service', async () => service?.abandon());
+  await leave(acquired);
+  output.error(after.code, after.message, false, after.field);
+  const saved = await step(acquired, 'position', () => deps.records.checkpoint(progress()));
+  await flush(acquired);
+  await closeAll(acquired);
+  deps.log.warn({ code: after.code, reason: after.message, tavus, ...output.summary() }, 'session begins anew');
+  events.close();
+  if (saved === 'fenced' || endings.now?.how === 'abandon') return { how: 'abandon', reason: 'lease-lost' };
+  return ending;
+}
+
+async function closeAll(acquired: Acquired): Promise<void> {
+  const { deps, room, events } = acquired;
+  events.close();
+  await step(acquired, 'page', () =>
+    withDeadline({ ms: CLOSE_MS, what: 'Closing the page', clock: deps.clock }, async () => room?.close()),
+  );
+}
+
 /** Leaving is nobody's to forbid, so a cancel is silent at once, also while Redis does not answer. True when the record is ours to end. */
-async function moveAndSilence(first: Ending, acquired: Acquired): Promise<boolean> {
-  const moving = step(acquired, 'stopping', () => move(acquired));
+async function moveAndSilence(
+  first: Extract<Ending, { how: 'stop' | 'cancel' }>,
+  acquired: Acquired,
+): Promise<boolean> {
+  const moving = step(acquired, 'stopping', () => move(first, acquired));
   if (first.how !== 'stop') await leave(acquired);
   return (await moving) === true;
 }
@@ -75,20 +107,25 @@ async function drained(acquired: Acquired): Promise<Ending | undefined> {
   return endings.now;
 }
 
-async function giveBack(ending: Exclude<Ending, { how: 'abandon' }>, acquired: Acquired): Promise<void> {
-  const { deps, service, events, output, giveUp, progress } = acquired;
+async function giveBack(ending: Extract<Ending, { how: 'stop' | 'cancel' }>, acquired: Acquired): Promise<void> {
+  const { deps, service, inheritance, output, giveUp, progress } = acquired;
   if (ending.error) output.error(ending.error.code, ending.error.message, true, ending.error.field);
   await step(acquired, 'service', async () => service?.cleanup(giveUp));
-  await step(acquired, 'events', () =>
-    withDeadline({ ms: FLUSH_MS, what: 'Writing the last events', clock: deps.clock }, (signal) =>
-      events.flush(signal),
-    ),
-  );
+  await step(acquired, 'inheritance', async () => inheritance?.endAll(giveUp));
+  await flush(acquired);
   // The last counters go with the last move: who reads the record after `ended` sees them.
   await step(acquired, 'record', () =>
     retry(UNTIL_KNOWN, { signal: giveUp, clock: deps.clock }, () => deps.records.end(ending.reason, progress())),
   );
   deps.meters.ended(ending.reason);
+}
+
+async function flush(acquired: Acquired): Promise<void> {
+  await step(acquired, 'events', () =>
+    withDeadline({ ms: FLUSH_MS, what: 'Writing the last events', clock: acquired.deps.clock }, (signal) =>
+      acquired.events.flush(signal),
+    ),
+  );
 }
 
 /** The Tavus conversation lives on with its new owner: our bots vanish from the rooms and nothing is said about it. */
@@ -109,10 +146,11 @@ async function leave(acquired: Acquired): Promise<void> {
 }
 
 /** True when the record says `stopping` under our ownership; false when it names another owner. */
-async function move({ deps, giveUp }: Acquired): Promise<boolean> {
-  const outcome = await retry(UNTIL_KNOWN, { signal: giveUp, clock: deps.clock }, () =>
-    deps.records.moveTo('stopping'),
-  );
+async function move(
+  { reason }: Extract<Ending, { how: 'stop' | 'cancel' }>,
+  { deps, giveUp }: Acquired,
+): Promise<boolean> {
+  const outcome = await retry(UNTIL_KNOWN, { signal: giveUp, clock: deps.clock }, () => deps.records.stopping(reason));
   return outcome !== 'fenced';
 }
 

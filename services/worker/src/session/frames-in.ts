@@ -8,6 +8,8 @@ import {
 
 export type Entry = { readonly id: string; readonly fields: EntryFields };
 
+export type DroppedWhy = 'interrupted' | 'canceled' | 'trimmed' | 'overflow' | 'after-end' | 'late';
+
 /** What frames-in needs of the conversation it feeds. */
 export interface FramesTarget {
   /** Accepted and not yet heard, ms; feeding pauses above FEED_MS. Infinity until the conversation is live. */
@@ -16,7 +18,7 @@ export interface FramesTarget {
   /** `end` was reached, in order; or `cancel` came, at once. */
   end(verb: 'stop' | 'cancel', reason: string | undefined): void;
   malformed(what: MalformedFrame): void;
-  dropped(count: number, ms: number, why: 'interrupted' | 'canceled' | 'trimmed' | 'overflow' | 'after-end'): void;
+  dropped(count: number, ms: number, why: DroppedWhy): void;
 }
 
 /**
@@ -41,6 +43,8 @@ const FEED_MS = 6_000;
 // Payload kept in memory (about 15 s of 24 kHz mono); beyond it only ids are kept and audio is read again when its turn comes.
 const KEEP_BYTES = 15 * 48_000;
 const REREAD_COUNT = 64;
+// What is dropped because it comes too late, one entry after the other, is told in pieces of this much.
+const TELL_LATE_MS = 1_000;
 // Ids are small, but nothing is unbounded: the stream itself holds about 12 000 entries.
 const MAX_WAITING = 20_000;
 
@@ -56,6 +60,9 @@ export class FramesIn {
   #rereading = false;
   #giving = false;
   #endWaits = false;
+  /** The rest of the utterance that is open is not played. */
+  #skipping = false;
+  #late = { count: 0, ms: 0 };
   #ended: 'no' | 'end' | 'cancel' = 'no';
   #framesIn = 0;
 
@@ -71,6 +78,11 @@ export class FramesIn {
   /** An `end` or `cancel` has been read: of what comes after it only system frames count. */
   get endSeen(): boolean {
     return this.#endWaits || this.#ended !== 'no';
+  }
+
+  /** Id of the frame that would be fed next. */
+  get next(): string | undefined {
+    return this.#waiting[0]?.id;
   }
 
   /** New entries, oldest first, as the reader got them. Never waits. */
@@ -111,6 +123,42 @@ export class FramesIn {
     this.pump();
   }
 
+  /** Of the utterance that is open nothing more is played, also nothing that is still to come of it. What ends it stays, in its place. */
+  skipUtterance(): void {
+    this.#skipping = true;
+    this.#waiting = this.#waiting.filter((waiting) => {
+      const skipped = this.#isSkipped(waiting.frame?.type ?? 'tts-audio', waiting.ms);
+      if (skipped && waiting.frame) this.#keptBytes -= waiting.size;
+      return !skipped;
+    });
+    this.#tellLate();
+  }
+
+  /** Nobody will play what waits. */
+  dropWaiting(why: DroppedWhy): void {
+    this.#drop(why, false);
+  }
+
+  #isSkipped(type: InboundFrame['type'], ms: number): boolean {
+    if (!this.#skipping) return false;
+    if (type === 'tts-audio') {
+      this.#late = { count: this.#late.count + 1, ms: this.#late.ms + ms };
+      if (this.#late.ms >= TELL_LATE_MS) this.#tellLate();
+      return true;
+    }
+    if (type !== 'message' && type !== 'settings-update') {
+      this.#skipping = false;
+      this.#tellLate();
+    }
+    return false;
+  }
+
+  #tellLate(): void {
+    const { count, ms } = this.#late;
+    this.#late = { count: 0, ms: 0 };
+    if (count > 0) this.#target.dropped(count, ms, 'late');
+  }
+
   #entry(entry: Entry): void {
     this.#framesIn += 1;
     if (this.#ended === 'cancel') return this.#target.dropped(1, 0, 'after-end');
@@ -122,6 +170,7 @@ export class FramesIn {
       this.#drop('canceled', false);
       return this.#target.end('cancel', frame.reason);
     }
+    if (this.#isSkipped(frame.type, durationMs(frame))) return;
     if (frame.type === 'interruption') {
       this.#drop('interrupted', true);
       return this.#target.frame({ ...frame, position: entry.id });
@@ -162,7 +211,7 @@ export class FramesIn {
     }
   }
 
-  #drop(why: 'interrupted' | 'canceled', keepUninterruptible: boolean): void {
+  #drop(why: DroppedWhy, keepUninterruptible: boolean): void {
     const kept = this.#waiting.filter((waiting) => keepUninterruptible && waiting.keeps);
     const dropped = this.#waiting.filter(
       (waiting) => !(keepUninterruptible && waiting.keeps) && waiting.frame?.type !== 'end',

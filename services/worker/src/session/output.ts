@@ -6,7 +6,7 @@ import {
   type RecordMetrics,
 } from '@tavus-fleet/contracts';
 import type { RoomEvent } from '@tavus-fleet/rooms';
-import type { FrameOut, FrameSink, Position } from '@tavus-fleet/video-service';
+import type { FrameOut, FrameSink, Position, Progress } from '@tavus-fleet/video-service';
 import type { AvatarStream } from './avatar-stream.ts';
 import type { SessionProgress } from './deps.ts';
 
@@ -16,6 +16,14 @@ export interface SessionMeters {
   dropped(why: string, count: number): void;
 }
 
+/** What earlier owners had counted, and where they stood. */
+type Before = {
+  readonly counters: Counters;
+  readonly metrics: RecordMetrics;
+  readonly position: Position;
+  readonly positionMs: number;
+};
+
 /**
  * The video service's way out: frames become events, counters and metrics. The counters are the record's; they are saved by
  * the checkpoint and printed in the summary line.
@@ -23,35 +31,38 @@ export interface SessionMeters {
 export class SessionOutput implements FrameSink {
   readonly #write: (event: OutboundEvent) => void;
   readonly #meters: SessionMeters;
-  readonly #onPlayed: () => void;
+  readonly #onPlayed: (playedMs: number) => void;
+  readonly #onSpeaking: () => void;
   readonly #avatar: Pick<AvatarStream, 'push'> | undefined;
-  readonly counters: Counters = {
-    framesIn: 0,
-    framesMalformed: 0,
-    framesDropped: 0,
-    utterances: 0,
-    interruptions: 0,
-    playedMs: 0,
-  };
-  readonly metrics: RecordMetrics = {};
-  #position: Position | undefined;
+  readonly #before: Before;
+  readonly counters: Counters;
+  readonly metrics: RecordMetrics;
+  #ownPosition: Position | undefined;
+  #at: { readonly position: Position; readonly positionMs: number; readonly inferenceId: string | null } | undefined;
+  #isHeld = false;
   #frameAgeMs: number | undefined;
 
+  /** `before`: what earlier owners had counted. */
   constructor(
     write: (event: OutboundEvent) => void,
     meters: SessionMeters,
-    onPlayed: () => void,
+    tell: { played: (playedMs: number) => void; speaking?: () => void },
+    before: Before,
     avatar?: Pick<AvatarStream, 'push'>,
   ) {
     this.#write = write;
     this.#meters = meters;
-    this.#onPlayed = onPlayed;
+    this.#onPlayed = tell.played;
+    this.#onSpeaking = tell.speaking ?? (() => undefined);
+    this.#before = before;
+    this.counters = { ...before.counters };
+    this.metrics = { ...before.metrics };
     this.#avatar = avatar;
   }
 
-  /** The last entry that was played whole; undefined until one was. */
-  get position(): Position | undefined {
-    return this.#position;
+  /** While held no position is saved: nobody has heard yet what is being played, and whoever goes on plays it again. */
+  hold(on: boolean): void {
+    this.#isHeld = on;
   }
 
   push(frame: FrameOut): void {
@@ -72,6 +83,7 @@ export class SessionOutput implements FrameSink {
       case 'bot-started-speaking':
       case 'bot-stopped-speaking':
         if (frame.source === 'transport') return; // the fleet has no transport that feeds its words back
+        if (frame.type === 'bot-started-speaking') this.#onSpeaking();
         return this.#write({ type: frame.type, data: { source: frame.source } });
       case 'interrupted':
         this.counters.interruptions += 1;
@@ -141,20 +153,24 @@ export class SessionOutput implements FrameSink {
     };
   }
 
-  played(position: Position, samples: number): void {
-    this.#position = position;
-    this.counters.playedMs = (samples * 1000) / 24_000;
-    this.#onPlayed();
+  played(position: Position | undefined, { samples, intoMs, inferenceId }: Progress): void {
+    // Until an entry of ours was played whole we still stand in the one in which our predecessor stood.
+    this.#ownPosition = position ?? this.#ownPosition;
+    const beginsMs = this.#ownPosition === undefined ? this.#before.positionMs : 0;
+    this.#at = {
+      position: this.#ownPosition ?? this.#before.position,
+      positionMs: Math.round(beginsMs + intoMs),
+      inferenceId: inferenceId ?? null,
+    };
+    const playedMs = (samples * 1000) / 24_000;
+    this.counters.playedMs = this.#before.counters.playedMs + playedMs;
+    this.#onPlayed(playedMs);
   }
 
   /** Progress for the checkpoint: what a successor needs and what the API shows. */
   progress(framesIn: number): SessionProgress {
-    this.counters.framesIn = framesIn;
-    return {
-      counters: { ...this.counters },
-      metrics: { ...this.metrics },
-      ...(this.#position === undefined ? {} : { position: this.#position }),
-    };
+    this.counters.framesIn = this.#before.counters.framesIn + framesIn;
+    return { counters: { ...this.counters }, metrics: { ...this.metrics }, ...(this.#isHeld ? {} : this.#at) };
   }
 
   summary(): Counters & RecordMetrics {

@@ -1,4 +1,4 @@
-import { FleetError, type OutboundEvent } from '@tavus-fleet/contracts';
+import { Counters, FleetError, type OutboundEvent } from '@tavus-fleet/contracts';
 import { FakeClock } from '@tavus-fleet/lifecycle';
 import { FakeRoom } from '@tavus-fleet/rooms';
 import { describe, expect, test } from 'vitest';
@@ -8,9 +8,9 @@ import { IdleCheck } from './checks/idle.ts';
 import { ReplicaMuteCheck } from './checks/replica-mute.ts';
 import { ReplicaStillCheck } from './checks/replica-still.ts';
 import { Endings } from './endings.ts';
-import { endingOf } from './ending.ts';
 import { EventWriter } from './event-writer.ts';
 import { SessionOutput } from './output.ts';
+import { endReasonOf } from './succession.ts';
 
 const event = (n: number): OutboundEvent => ({ type: 'tts-started', data: { context: String(n) } });
 
@@ -83,7 +83,7 @@ describe('EventWriter', () => {
 });
 
 describe('Checkpoints', () => {
-  test('saves within 500 ms of a change, not otherwise; again after a silent Redis; never after close', async () => {
+  test('saves within 350 ms of a change, not otherwise; at once what is far ahead; again after a silent Redis; never after close', async () => {
     const clock = new FakeClock();
     let saves = 0;
     let silent = false;
@@ -103,13 +103,18 @@ describe('Checkpoints', () => {
     await clock.pass(1_500);
     silent = false;
     await clock.pass(500);
-    expect([saves, clock.pending]).toEqual([5, 0]);
-    checkpoints.changed();
+    expect([saves, clock.pending]).toEqual([6, 0]);
+    checkpoints.changed(349);
+    checkpoints.changed(900);
+    checkpoints.changed(1_300);
+    await clock.pass(0);
+    expect([saves, clock.pending]).toEqual([8, 0]);
+    checkpoints.changed(1_301);
     await checkpoints.close();
     await checkpoints.close();
-    checkpoints.changed();
+    checkpoints.changed(9_000);
     await clock.pass(5_000);
-    expect([saves, clock.pending]).toEqual([5, 0]);
+    expect([saves, clock.pending]).toEqual([8, 0]);
   });
 });
 
@@ -250,19 +255,20 @@ test('a stronger ending replaces a weaker one, never the other way round', () =>
   expect(endings.cut.aborted).toBe(true);
   expect(endings.set({ how: 'cancel', reason: 'idle' })).toBe(false);
   expect(endings.set({ how: 'abandon', reason: 'lease-lost' })).toBe(true);
-  expect(endings.now?.reason).toBe('lease-lost');
+  expect(endings.now).toMatchObject({ reason: 'lease-lost' });
 });
 
 test.each([
   ['tavus-auth', 'start', 'tavus-auth'],
   ['tavus-credits', 'start', 'tavus-credits'],
   ['room-join-failed', 'start', 'start-failed'],
+  ['room-join-failed', 'live', 'replica-lost'],
+  ['tavus-over', 'live', 'tavus-ended'],
   ['replica-absent', 'start', 'start-timeout'],
   ['replica-absent', 'live', 'replica-lost'],
-  ['page-crashed', 'live', 'internal'],
-  ['lease-lost', 'live', 'lease-lost'],
+  ['browser-failed', 'live', 'internal'],
 ] as const)('%s at %s ends as %s', (code, phase, reason) => {
-  expect(endingOf(new FleetError(code, 'x'), phase).reason).toBe(reason);
+  expect(endReasonOf(new FleetError(code, 'x'), phase === 'live')).toBe(reason);
 });
 
 test('output counts what it passes on and keeps the position', () => {
@@ -270,7 +276,13 @@ test('output counts what it passes on and keeps the position', () => {
   const output = new SessionOutput(
     (each) => void events.push(each),
     { ttfb: () => undefined, dropped: () => undefined },
-    () => undefined,
+    { played: () => undefined },
+    {
+      counters: Counters.parse({ utterances: 2, playedMs: 500 }),
+      metrics: { startMs: 9 },
+      position: '4-0',
+      positionMs: 30,
+    },
   );
   expect(output.progress(0).position).toBeUndefined();
   output.push({ type: 'tts-started', context: 'a' });
@@ -278,7 +290,9 @@ test('output counts what it passes on and keeps the position', () => {
   output.push({ type: 'frames-dropped', count: 3, ms: 4, why: 'late' });
   output.push({ type: 'metrics', data: { ttfbMs: 250 } });
   output.malformed({ field: 'rate', problem: 'is odd' });
-  output.played('7-0', 48_000);
+  output.played(undefined, { samples: 24, intoMs: 1 });
+  expect(output.progress(1)).toMatchObject({ position: '4-0', positionMs: 31 });
+  output.played('7-0', { samples: 48_000, intoMs: 20, inferenceId: 'i' });
   const room = new FakeRoom({ conversationId: 'c', epoch: 1 });
   room.on((each) => output.roomEvent(each));
   room.emit({
@@ -289,8 +303,10 @@ test('output counts what it passes on and keeps the position', () => {
   });
   expect(output.progress(9)).toEqual({
     position: '7-0',
-    metrics: { lastTtfbMs: 250 },
-    counters: { framesIn: 9, framesMalformed: 1, framesDropped: 3, utterances: 1, interruptions: 1, playedMs: 2_000 },
+    positionMs: 20,
+    inferenceId: 'i',
+    metrics: { startMs: 9, lastTtfbMs: 250 },
+    counters: { framesIn: 9, framesMalformed: 1, framesDropped: 3, utterances: 3, interruptions: 1, playedMs: 2_500 },
   });
   expect(events.map((each) => each.type)).toEqual([
     'tts-started',

@@ -10,7 +10,7 @@ export function tracedStart(deps: SessionDeps, work: () => Promise<void>): Promi
 export function tracedEnd(deps: SessionDeps, work: () => Promise<Ending>): Promise<Ending> {
   return traced('end', of(deps), async (span) => {
     const ending = await work();
-    span.setAttribute('fleet.end_reason', ending.reason);
+    span.setAttribute('fleet.end_reason', ending.how === 'again' ? 'again' : ending.reason);
     return ending;
   });
 }

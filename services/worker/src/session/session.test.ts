@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { SessionWorld, replica } from './test-world.ts';
+import { SessionWorld } from './test-world.ts';
 
 const second = { type: 'tts-audio', rate: 24_000, channels: 1, audio: new Uint8Array(48_000) } as const;
 const user = { id: 'u1', local: false, tracks: {} };
@@ -25,41 +25,19 @@ describe('a live session', () => {
       reason: 'user-room-refused',
     },
     {
-      when: 'the Tavus room is lost',
-      act: (w) => w.room.emit({ type: 'lost', room: 'tavus', code: 'room-ejected', reason: 'x' }),
-      reason: 'tavus-ended',
-    },
-    {
       when: 'Tavus calls back that it is over',
       act: (w) => w.session.tavusShutdown('max_call_duration reached'),
       reason: 'tavus-ended',
     },
     {
-      when: 'Tavus calls back that it failed',
-      act: (w) => w.session.tavusShutdown('internal error occurred at step 3'),
+      when: 'Tavus calls back that somebody has ended it',
+      act: (w) => w.session.tavusShutdown('end_conversation_endpoint_hit'),
       reason: 'tavus-ended',
     },
     {
       when: 'Tavus calls back that nobody pays',
       act: (w) => w.session.tavusShutdown('out of conversational credits'),
       reason: 'tavus-credits',
-    },
-    {
-      when: 'the page dies',
-      act: (w) => w.room.emit({ type: 'closed', code: 'page-crashed', reason: 'x' }),
-      reason: 'internal',
-    },
-    {
-      when: 'the replica leaves for good',
-      act: (w) => w.room.emit({ type: 'participant-left', room: 'tavus', participant: replica }),
-      afterMs: 10_000,
-      reason: 'replica-lost',
-    },
-    {
-      when: 'the replica freezes',
-      act: (w) => w.room.emit({ type: 'media', report: { ...media, framesDecoded: 9 } }),
-      afterMs: 20_000,
-      reason: 'replica-lost',
     },
     {
       when: 'nobody watches',
@@ -176,16 +154,6 @@ describe('a starting session', () => {
   test.each<{ when: string; act: Act; reason: string }>([
     { when: 'stop is asked and nothing waits', act: (w) => w.session.asked('stop'), reason: 'stopped' },
     { when: 'cancel is asked', act: (w) => w.session.asked('cancel'), reason: 'canceled' },
-    {
-      when: 'its page dies',
-      act: (w) => w.room.emit({ type: 'closed', code: 'page-crashed', reason: 'x' }),
-      reason: 'start-failed',
-    },
-    {
-      when: 'Tavus ends the call',
-      act: (w) => w.room.emit({ type: 'lost', room: 'tavus', code: 'room-ejected', reason: 'x' }),
-      reason: 'start-failed',
-    },
     { when: 'the replica never shows', act: (w) => w.clock.pass(120_000), reason: 'start-timeout' },
   ])('$when → $reason, nothing left open', async ({ act, reason }) => {
     const w = new SessionWorld({ limits: { emptyRoomSeconds: 3600 } });
@@ -298,7 +266,7 @@ test('a Redis that takes no sound costs sound and nothing else, and it is said',
 describe('Tavus’ word on the end of its call', () => {
   test.each([
     { reason: 'exception_encountered_during_conversation_startup', ends: 'start-failed' },
-    { reason: 'daily_room_has_been_deleted', ends: 'tavus-ended' },
+    { reason: 'max_call_duration reached', ends: 'tavus-ended' },
   ])('while the replica is waited for ends the start at once: $reason → $ends', async ({ reason, ends }) => {
     const w = new SessionWorld();
     w.run();

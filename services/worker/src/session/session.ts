@@ -1,74 +1,84 @@
-import { FleetError, roomUrlProblem, type ConversationSecrets, type EndReason } from '@tavus-fleet/contracts';
+import { asFleetError, FleetError, type EndReason } from '@tavus-fleet/contracts';
 import { firstOf, Latch, retry, together, withDeadline, type Timer } from '@tavus-fleet/lifecycle';
 import type { Room, RoomEvent } from '@tavus-fleet/rooms';
-import { shutdownMeaning } from '@tavus-fleet/tavus';
-
 import { traced } from '@tavus-fleet/telemetry';
-import { TavusVideoService } from '@tavus-fleet/video-service';
+import type { TavusVideoService } from '@tavus-fleet/video-service';
 import { AvatarStream } from './avatar-stream.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { Checks } from './checks/checks.ts';
-import { LedgeredConversations } from './conversations.ts';
-import type { SessionDeps, SessionProgress } from './deps.ts';
-import { endingOf, type Ending } from './ending.ts';
+import type { Checks } from './checks/checks.ts';
+import type { UnheardCheck } from './checks/unheard.ts';
+import type { Inherited } from './conversations.ts';
+import type { SessionDeps, SessionProgress, SessionSecrets } from './deps.ts';
+import type { Ending } from './ending.ts';
 import { Endings } from './endings.ts';
 import { EventWriter } from './event-writer.ts';
-import { FramesIn, type Entry } from './frames-in.ts';
-import { audioMode } from './mode.ts';
-import { SessionOutput } from './output.ts';
-import { tracedEnd, tracedStart } from './session-trace.ts';
-import { Tail } from './tail.ts';
+import { Feed } from './feed.ts';
 import { finish } from './finish.ts';
+import type { Entry } from './frames-in.ts';
+import type { Inheritance } from './inheritance.ts';
+import {
+  checkUserRoom,
+  joinUserRoom,
+  makeChecks,
+  makeInheritance,
+  makeService,
+  makeUnheard,
+  openPage,
+} from './make-parts.ts';
+import { SessionOutput } from './output.ts';
+import { placeOf } from './resume.ts';
+import { tracedEnd, tracedStart } from './session-trace.ts';
+import { afterUserRoom, errorOfShutdown, onlyCleansUp, startLimitMs, takeoverOf, whatFollows } from './succession.ts';
+import { UNTIL_REDIS } from '../until-redis.ts';
 
 /** From the deadline of a drain to giving up: time to say `stopping`, end the Tavus conversation and write the reason. */
 const HURRY_MS = 10_000;
-/** What is asked of Redis while it is silent is asked again until it answers or the session ends. */
-const UNTIL_REDIS = {
-  attempts: Number.POSITIVE_INFINITY,
-  firstMs: 200,
-  maxMs: 1_000,
-  when: (error: FleetError) => error.code === 'redis-unavailable',
-};
-const OPEN_MS = 15_000;
-const USER_ROOM_MS = 15_000;
+/** A Tavus room that is taken up again has its replica in it: without a picture by then it is no use to anybody. */
+const REJOIN_MS = 15_000;
 
 /**
  * One conversation owned: acquire, run, give everything back. Acquires page → Tavus conversation → rooms and releases in
- * the reverse order (finish.ts), whatever happened. There is one Ending and it is set once: later reasons lose.
+ * the reverse order (finish.ts), whatever happened. There is one Ending and it is set once: later reasons lose. A successor does
+ * the same from where its predecessor stood (succession.ts, inheritance.ts, feed.ts).
  */
 export class Session {
   readonly #deps: SessionDeps;
   readonly #endings = new Endings();
   readonly #started = new Latch<'live' | Ending>();
   readonly #start = new AbortController();
+  readonly #life = new AbortController();
   readonly #giveUp = new AbortController();
   /** Redis' clock minus ours, ms. */
   readonly #skewMs: number;
   readonly #events: EventWriter;
   readonly #output: SessionOutput;
   readonly #avatar: AvatarStream | undefined;
-  readonly #framesIn: FramesIn;
+  readonly #feed: Feed;
   readonly #checkpoints: Checkpoints;
+  readonly #inheritance: Inheritance | undefined;
+  readonly #unheard: UnheardCheck | undefined;
   readonly #unsubscribe: (() => void)[] = [];
-  readonly #tail: Tail;
+  #secrets: SessionSecrets | undefined;
   #hurrying: Timer | undefined;
   #stopReason: EndReason = 'stopped';
   #room: Room | undefined;
   #service: TavusVideoService | undefined;
   #checks: Checks | undefined;
+  #inherited: Inherited | undefined;
+  #replacements: number;
   #liveAt: number | undefined;
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
-    this.#tail = new Tail(deps.clock, deps.record.position);
-    const { clock, records } = deps;
+    const { clock, records, record, ownership, frames } = deps;
     this.#skewMs = deps.redisNowMs - clock.now();
+    this.#replacements = record.replacements;
     this.#events = new EventWriter(
       (event, signal) => records.append(event, signal),
       () => this.lost(),
       clock,
     );
-    if (deps.record.spec.output.streams?.audio)
+    if (record.spec.output.streams?.audio)
       this.#avatar = new AvatarStream(
         deps.appendAudio,
         (count) => this.#output.outputDropped(count, count * 20, 'output-audio'),
@@ -77,43 +87,42 @@ export class Session {
     this.#output = new SessionOutput(
       (event) => this.#events.write(event),
       deps.meters,
-      () => this.#played(),
+      { played: (ms) => this.#played(ms), speaking: () => this.#unheard?.heard() },
+      record,
       this.#avatar,
     );
-    this.#framesIn = new FramesIn(
-      {
-        bufferedMs: () => (this.#live ? (this.#service?.bufferedMs ?? 0) : Number.POSITIVE_INFINITY),
-        frame: (frame) => {
-          // Only an interruption comes before we are live, and what it drops has been dropped: nothing plays yet.
-          if (this.#live) this.#service?.processFrame(frame);
-        },
-        end: (verb) =>
-          void this.#endings.set(
-            verb === 'stop' ? { how: 'stop', reason: this.#stopReason } : { how: 'cancel', reason: 'canceled' },
-          ),
-        dropped: (count, ms, why) => this.#output.dropped(count, ms, why),
-        malformed: (what) => this.#output.malformed(what),
-      },
-      {
-        read: (ids) =>
-          retry({ ...UNTIL_REDIS, when: () => true }, { signal: this.#endings.cut, clock }, () =>
-            deps.frames.read(ids),
-          ),
-      },
-    );
+    this.#feed = new Feed({
+      frames,
+      clock,
+      from: placeOf(record),
+      succeeds: ownership.epoch > 1,
+      cut: this.#endings.cut,
+      onEntries: (first) => this.#aged(first),
+      onEnd: (verb) =>
+        void this.#endings.set(
+          verb === 'stop' ? { how: 'stop', reason: this.#stopReason } : { how: 'cancel', reason: 'canceled' },
+        ),
+      onSpeech: (inMs) => this.#unheard?.speech(inMs),
+      onDropped: (count, ms, why) => this.#output.dropped(count, ms, why),
+      onMalformed: (what) => this.#output.malformed(what),
+    });
     this.#checkpoints = new Checkpoints(
       clock,
       () => records.checkpoint(this.#progress()),
       () => this.lost(),
     );
+    this.#inheritance = makeInheritance(deps, {
+      nowMs: () => this.#redisNowMs,
+      secrets: () => this.#readSecrets(this.#giveUp.signal),
+    });
+    this.#unheard = makeUnheard(deps, {
+      heard: () => this.#output.hold(false),
+      lost: (error) => this.#cannotGoOn(error),
+    });
   }
 
   get conversationId(): string {
     return this.#deps.record.conversationId;
-  }
-
-  get #live(): boolean {
-    return this.#liveAt !== undefined;
   }
 
   get ownership(): SessionDeps['ownership'] {
@@ -122,7 +131,7 @@ export class Session {
 
   get state(): 'starting' | 'live' | 'stopping' {
     if (this.#endings.now) return 'stopping';
-    return this.#live ? 'live' : 'starting';
+    return this.#liveAt === undefined ? 'starting' : 'live';
   }
 
   /** Resolves when the conversation is live, or when it is clear that it will not be. */
@@ -133,7 +142,7 @@ export class Session {
   /** Asked through the record. A stop keeps its place behind the audio: its mark is in the stream, or is put at the tail. */
   asked(verb: 'stop' | 'cancel'): void {
     if (verb === 'cancel') this.#endings.set({ how: 'cancel', reason: 'canceled' });
-    else this.#framesIn.endAtTail(undefined);
+    else this.#feed.endAtTail();
   }
 
   /** Another owner holds the conversation: leave silently, end nothing, write nothing. */
@@ -143,21 +152,15 @@ export class Session {
 
   /** Tavus' own word that the call is over: sooner than what the room shows, and before anybody has joined the only one. */
   tavusShutdown(reason: string): void {
-    const { clock, record } = this.#deps;
-    const early = clock.now() - (this.#liveAt ?? clock.now()) < record.spec.limits.maxDurationSeconds * 1_000;
-    const { code, says } = shutdownMeaning(reason, early);
-    const error = new FleetError(code, says);
-    const ended = code === 'room-ejected' || (this.#live && code !== 'tavus-credits');
-    this.#endings.set(ended ? { how: 'cancel', reason: 'tavus-ended', error } : endingOf(error, 'start'));
+    const { record } = this.#deps;
+    const forMs = record.liveAt === undefined ? this.#liveMs : this.#ageMs(record.liveAt);
+    this.#cannotGoOn(errorOfShutdown(reason, forMs, record.spec.limits.maxDurationSeconds * 1_000));
   }
 
   /** Finishes what was accepted, also what Redis has taken and we have not read yet; then ends with this reason. */
   drain(reason: EndReason): void {
     this.#stopReason = reason;
-    this.#tail.reached(
-      () => this.#deps.frames.newest(),
-      () => this.#framesIn.endAtTail(reason),
-    );
+    this.#feed.endAfterTail();
   }
 
   /** The deadline of a drain has passed: ends now with this reason, or the one it is ending with, within HURRY_MS. */
@@ -174,19 +177,20 @@ export class Session {
     void this.#endings.first.then(() =>
       this.#start.abort(new FleetError('shutting-down', 'The conversation is ending.')),
     );
-    const beginning = this.#begin(this.#start.signal).catch((error: unknown) =>
-      endingOf(error, this.#live ? 'live' : 'start'),
-    );
+    const beginning = this.#begin(this.#start.signal).catch((error: unknown) => this.#endingOf(asFleetError(error)));
     this.#endings.set(await firstOf([this.#endings.first, beginning]));
     const ending = await this.#endings.first;
     this.#started.set(ending);
     await beginning; // it has seen the abort; nothing may be acquired behind our back while we release
     this.#checks?.close();
+    this.#unheard?.close();
+    this.#life.abort(new FleetError('shutting-down', 'The conversation is ending.'));
     const how = await tracedEnd(this.#deps, () =>
       finish(this.#endings.now ?? ending, {
         deps: this.#deps,
         room: this.#room,
         service: this.#service,
+        inheritance: this.#inheritance,
         events: this.#events,
         checkpoints: this.#checkpoints,
         output: this.#output,
@@ -199,85 +203,115 @@ export class Session {
     );
     this.#release();
     this.#avatar?.close();
-    this.#tail.close();
+    this.#feed.close();
     this.#hurrying?.[Symbol.dispose]();
     return how;
   }
 
   #release(): void {
+    this.#feed.stop();
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
   }
 
   async #begin(signal: AbortSignal): Promise<Ending> {
-    await tracedStart(this.#deps, () => this.#goLive(signal));
+    const { record, succession } = this.#deps;
+    const reason = onlyCleansUp(record, succession.predecessor?.crashes ?? 0);
+    if (reason) await this.#cleanUp(reason);
+    else await tracedStart(this.#deps, () => this.#goLive(signal));
     return await this.#endings.first;
   }
 
   async #goLive(signal: AbortSignal): Promise<void> {
-    const { clock, records, record, frames, rooms, ownership } = this.#deps;
-    const { limits } = record.spec;
-    using _startTimer = clock.after(
-      Math.max(0, limits.startTimeoutSeconds * 1_000 - this.#ageMs(record.createdAt)),
-      () => {
-        if (!this.#live) this.#endings.set({ how: 'cancel', reason: 'start-timeout' });
-      },
-    );
+    const { clock, records, record } = this.#deps;
+    using _startTimer = clock.after(startLimitMs(record, this.#redisNowMs), () => this.#late());
+    // Tavus is asked what is left there while the page opens; whoever needs the answer hears of a failure.
+    this.#inheritance?.find(signal).catch(() => undefined);
     await this.#move('starting', signal);
-    const secrets = await this.#secrets(signal);
+    const secrets = await this.#readSecrets(signal);
+    checkUserRoom(secrets, this.#deps.userRoomHosts);
     signal.throwIfAborted();
-    this.#unsubscribe.push(frames.subscribe(record.position, (entries) => this.#entries(entries)));
+    this.#feed.start();
 
-    const identity = { conversationId: this.conversationId, epoch: ownership.epoch };
-    const room = await traced('open page', {}, () =>
-      withDeadline({ signal, ms: OPEN_MS, what: 'Opening a page', code: 'browser-failed', clock }, (own) =>
-        rooms.open(identity, own),
-      ),
-    );
+    const room = await openPage(this.#deps, signal);
     this.#room = room;
     this.#unsubscribe.push(room.on((event) => this.#onRoom(event)));
     const service = this.#makeService(room);
-    this.#service = service;
     if (this.#avatar) service.processFrame({ type: 'output-transport-ready' });
     // From here on the page may die or Tavus may end the call at any moment, also long before we are live.
-    void service.over.then(({ reason, error }) =>
-      this.#endings.set(this.#live ? { how: 'cancel', reason, error } : endingOf(error, 'start')),
-    );
+    void service.over.then(({ error }) => this.#cannotGoOn(error));
     const created = await traced('create tavus conversation', {}, () => service.setup(signal));
-    if ((await this.#untilRedis(signal, () => records.created(created))) === 'fenced')
+    if (!this.#inherited && this.#wasLive) this.#replacements += 1;
+    const saving = (): Promise<string> => records.created(created, this.#replacements);
+    if ((await this.#untilRedis(signal, saving)) === 'fenced')
       throw new FleetError('lease-lost', 'Another worker owns the conversation.');
-    await together(signal, [(own) => service.start(own), (own) => this.#joinUserRoom(room, secrets, own)]);
-
-    this.#output.metrics.startMs = this.#ageMs(record.createdAt);
+    await together(signal, [
+      (own) => this.#startService(service, own),
+      (own) => this.#joinUserRoom(room, secrets, own),
+    ]);
+    if (!this.#wasLive) this.#output.metrics.startMs = this.#ageMs(record.createdAt);
     await this.#move('live', signal);
-    if (!this.#endings.now) this.#becameLive();
+    if (!this.#endings.now) await this.#becameLive(service, signal);
+  }
+
+  /** Nothing is opened: what earlier owners left at Tavus is ended, what waits to be heard is counted. */
+  async #cleanUp(reason: EndReason): Promise<void> {
+    this.#endings.set({ how: 'cancel', reason });
+    this.#feed.start();
+    await this.#feed.dropRest(reason === 'canceled' ? 'canceled' : 'after-end');
+  }
+
+  /** Live before this session: limits and reasons are those of a running conversation, not of a start. */
+  get #wasLive(): boolean {
+    return this.#deps.record.liveAt !== undefined;
+  }
+
+  #late(): void {
+    if (this.#liveAt !== undefined) return;
+    this.#endings.set({ how: 'cancel', reason: this.#wasLive ? 'replica-lost' : 'start-timeout' });
+  }
+
+  get #liveMs(): number {
+    return this.#liveAt === undefined ? 0 : this.#deps.clock.now() - this.#liveAt;
+  }
+
+  get #redisNowMs(): number {
+    return this.#deps.clock.now() + this.#skewMs;
   }
 
   /** Ms since a time of Redis' clock. */
   #ageMs(redisMs: number): number {
-    return Math.max(0, this.#deps.clock.now() + this.#skewMs - redisMs);
+    return Math.max(0, this.#redisNowMs - redisMs);
   }
 
-  #entries(entries: readonly Entry[]): void {
+  #aged(first: Entry): void {
     // One of a batch is enough: what came together waited together.
-    if (this.#live && entries[0]) {
-      const ageMs = this.#ageMs(Number.parseInt(entries[0].id, 10));
-      this.#deps.meters.frameAge(ageMs / 1_000);
-      this.#output.aged(ageMs);
-    }
-    this.#framesIn.entries(entries);
-    const last = entries.at(-1);
-    if (last) this.#tail.saw(last.id);
+    const ageMs = this.#ageMs(Number.parseInt(first.id, 10));
+    this.#deps.meters.frameAge(ageMs / 1_000);
+    this.#output.aged(ageMs);
   }
 
   #onRoom(event: RoomEvent): void {
+    this.#unheard?.handle(event);
     if (event.type === 'evicted') this.lost();
     else if (event.type === 'lost' && event.room === 'user')
-      this.#endings.set({
-        how: 'cancel',
-        reason: 'user-room-refused',
-        error: new FleetError('user-room-refused', event.reason),
-      });
+      this.#endings.set(afterUserRoom(event, this.#deps.succession.again));
     else this.#output.roomEvent(event);
+  }
+
+  /** The table of succession.ts decides what follows. While what was accepted is being played to its end, that end is cut. */
+  #cannotGoOn(error: FleetError): void {
+    const { now } = this.#endings;
+    this.#endings.set(now?.how === 'stop' ? { how: 'cancel', reason: now.reason, error } : this.#endingOf(error));
+  }
+
+  #endingOf(error: FleetError): Ending {
+    return whatFollows(error, {
+      wasLive: this.#wasLive || this.#liveAt !== undefined,
+      liveMs: this.#liveMs,
+      replacements: this.#replacements,
+      again: this.#deps.succession.again,
+      inherited: this.#inherited !== undefined,
+    });
   }
 
   #untilRedis<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
@@ -292,90 +326,74 @@ export class Session {
       throw new FleetError('internal', 'The record refused to become live.');
   }
 
-  #becameLive(): void {
-    this.#liveAt = this.#deps.clock.now();
-    this.#deps.meters.started((this.#output.metrics.startMs ?? 0) / 1_000);
-    this.#output.started();
-    this.#checks?.live();
-    const service = this.#service;
-    if (service && this.#deps.record.spec.output.direct)
-      this.#checks?.inDirectRoom(service.others, (id) => service.isReplica(id));
+  async #becameLive(service: TavusVideoService, signal: AbortSignal): Promise<void> {
+    const { clock, record, succession, meters } = this.#deps;
+    this.#liveAt = clock.now();
+    if (!this.#wasLive) {
+      meters.started((this.#output.metrics.startMs ?? 0) / 1_000);
+      this.#output.started();
+    }
+    this.#checks?.live(record.liveAt === undefined ? 0 : this.#ageMs(record.liveAt));
+    if (record.spec.output.direct) this.#checks?.inDirectRoom(service.others, (id) => service.isReplica(id));
+    this.#unheard?.present(service.others);
+    if (this.#unheard) this.#output.hold(true);
     this.#started.set('live');
-    this.#framesIn.pump();
+    void this.#inheritance?.settleAll(this.#life.signal);
+    const isOpen = await this.#feed.caughtUp(signal);
+    const takeover = takeoverOf(record, succession, isOpen, this.#redisNowMs);
+    if (takeover) this.#events.write({ type: 'takeover', data: takeover });
+    this.#feed.open(service, isOpen, this.#redisNowMs);
   }
 
-  /** The user room's address, checked again here: the API is not the only one who writes records. */
-  async #secrets(signal: AbortSignal): Promise<ConversationSecrets> {
-    const secrets = await this.#untilRedis(signal, () => this.#deps.records.secrets());
-    const problem =
-      secrets.userRoomUrl === undefined ? undefined : roomUrlProblem(secrets.userRoomUrl, this.#deps.userRoomHosts);
-    if (problem) throw new FleetError('user-room-refused', `output.room.url ${problem}.`, { field: 'output.room.url' });
-    return secrets;
+  async #readSecrets(signal: AbortSignal): Promise<SessionSecrets> {
+    this.#secrets ??= await this.#untilRedis(signal, () => this.#deps.records.secrets());
+    return this.#secrets;
   }
 
   #makeService(room: Room): TavusVideoService {
-    const { clock, record, tavus, ledger, log } = this.#deps;
-    const { spec } = record;
-    const limits = spec.limits;
-    const activity = (): { frames: number; bufferedMs: number; playedMs: number } => ({
-      frames: this.#framesIn.framesIn,
-      bufferedMs: this.#service?.bufferedMs ?? 0,
-      playedMs: this.#output.counters.playedMs,
+    const audio = this.#avatar !== undefined;
+    const inheritance = this.#inheritance;
+    const service = makeService(this.#deps, room, this.#output, {
+      audio,
+      inherited: inheritance && ((signal) => this.#inherit(inheritance, signal)),
     });
-    this.#checks = new Checks({
-      clock,
-      limits,
-      room,
-      activity,
-      listening: !(spec.output.direct ?? false) || this.#avatar !== undefined,
-      tell: (code, message) => this.#output.error(code, message, false),
+    this.#service = service;
+    this.#checks = makeChecks(this.#deps, room, service, this.#output, {
+      audio,
+      framesIn: () => this.#feed.framesIn,
       trip: (ending) => void this.#endings.set(ending),
-      audioOnly: spec.tavus.audioOnly ?? false,
+      replicaLost: (error) => this.#cannotGoOn(error),
     });
-    const api = new LedgeredConversations(tavus, ledger, clock, {
-      waiting: (why) => {
-        log.info({ why }, 'waiting for a provider slot');
-        const full =
-          why === 'fleet-full' ? 'Every provider slot of the fleet is taken' : 'Tavus says that the plan is full';
-        this.#output.error('tavus-capacity', `${full}; the start waits.`, false);
-      },
-      failed: ({ code, message }) => this.#output.error(code, message, false),
-      unbooked: () => log.warn({}, 'a ledger write failed; its row stays for the reaper'),
-    });
-    return new TavusVideoService({
-      api,
-      room,
-      sink: this.#output,
-      clock,
-      mode: audioMode(spec),
-      settings: record.settings,
-      audioOnly: spec.tavus.audioOnly ?? false,
-      direct: spec.output.direct ?? false,
-      outputs: { audio: this.#avatar !== undefined },
-      step: (name, work) => traced(name, {}, work),
-    });
+    return service;
   }
 
-  async #joinUserRoom(room: Room, secrets: ConversationSecrets, signal: AbortSignal): Promise<void> {
-    const { userRoomUrl: url, userRoomToken: token } = secrets;
-    if (url === undefined) return;
-    const userName = this.#deps.record.spec.output.room?.name ?? 'Avatar';
-    const joined = await traced('join user room', {}, () =>
-      withDeadline(
-        { signal, ms: USER_ROOM_MS, what: 'Joining the user room', code: 'user-room-refused', clock: this.#deps.clock },
-        (own) => room.joinUserRoom({ url, userName, ...(token === undefined ? {} : { token }) }, own),
-      ),
-    );
+  async #inherit(inheritance: Inheritance, signal: AbortSignal): Promise<Inherited | undefined> {
+    const { again } = this.#deps.succession;
+    this.#inherited = await inheritance.take(signal);
+    // It was to be gone on with and is gone: one more may be made in its place, or none.
+    if (!this.#inherited && again?.tavus === 'rejoin' && this.#replacements > 0) throw again.after;
+    return this.#inherited;
+  }
+
+  async #startService(service: TavusVideoService, signal: AbortSignal): Promise<void> {
+    const deadline = { signal, ms: REJOIN_MS, what: 'Finding the replica again', clock: this.#deps.clock };
+    if (!this.#inherited) return service.start(signal);
+    await withDeadline({ ...deadline, code: 'replica-absent' }, (own) => service.start(own));
+  }
+
+  async #joinUserRoom(room: Room, secrets: SessionSecrets, signal: AbortSignal): Promise<void> {
+    const joined = await joinUserRoom(this.#deps, room, secrets, signal);
+    if (!joined) return;
     this.#events.write({ type: 'joined', data: { room: 'user', participantId: joined.participantId } });
     this.#checks?.inUserRoom(joined.participants);
   }
 
   #progress(): SessionProgress {
-    return this.#output.progress(this.#framesIn.framesIn);
+    return this.#output.progress(this.#feed.framesIn);
   }
 
-  #played(): void {
-    this.#checkpoints.changed();
-    this.#framesIn.pump();
+  #played(playedMs: number): void {
+    this.#checkpoints.changed(playedMs);
+    this.#feed.pump();
   }
 }

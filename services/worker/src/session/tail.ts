@@ -10,13 +10,16 @@ const CATCH_UP_MS = 2_000;
  */
 export class Tail {
   readonly #clock: Clock;
+  readonly #withinMs: number;
   #seen: string;
   #waiting: { readonly until: string; readonly reached: () => void } | undefined;
   #timer: Timer | undefined;
 
-  constructor(clock: Clock, from: string) {
+  /** `withinMs`: how long `reached` waits at most. */
+  constructor(clock: Clock, from: string, withinMs = CATCH_UP_MS) {
     this.#clock = clock;
     this.#seen = from;
+    this.#withinMs = withinMs;
   }
 
   /** Entries up to this id have been handed on. */
@@ -25,7 +28,7 @@ export class Tail {
     this.#look();
   }
 
-  /** Calls back once: when all that `newest` answers has been seen, when that is not to be had, or after CATCH_UP_MS. */
+  /** Calls back once: when all that `newest` answers has been seen, when that is not to be had, or after its time. */
   reached(newest: () => Promise<string>, callback: () => void): void {
     let told = false;
     const once = (): void => {
@@ -34,7 +37,7 @@ export class Tail {
       this.close();
       callback();
     };
-    this.#timer = this.#clock.after(CATCH_UP_MS, once);
+    this.#timer = this.#clock.after(this.#withinMs, once);
     void this.#await(newest, () => told, once);
   }
 

@@ -9,15 +9,40 @@ import {
   type StartRequestInput,
 } from '@tavus-fleet/contracts';
 import { FakeClock } from '@tavus-fleet/lifecycle';
+import { compareIds } from '@tavus-fleet/redis';
 import { FakeRooms, type FakeRoom, type Participant } from '@tavus-fleet/rooms';
 import type { AvatarBlock } from './avatar-stream.ts';
-import type { Created } from './conversations.ts';
-import type { SessionDeps } from './deps.ts';
+import type { Created, SessionRow } from './conversations.ts';
+import type { SessionDeps, SessionProgress } from './deps.ts';
 import type { Ending } from './ending.ts';
 import type { Entry } from './frames-in.ts';
 import { Session } from './session.ts';
+import type { Succession } from './succession.ts';
 
 export const replica: Participant = { id: 'replica', userId: 'tavus-replica-1', local: false, tracks: {} };
+
+export type WorldOptions = {
+  readonly skewMs?: number;
+  readonly ageMs?: number;
+  readonly epoch?: number;
+  /** What its predecessor left in the record. */
+  readonly record?: Partial<ConversationRecord>;
+  readonly succession?: Succession;
+  readonly rows?: SessionRow[];
+  /** Tavus conversations that run already. */
+  readonly open?: readonly string[];
+};
+
+export function entryOf(id: string, frame: InboundFrame): Entry {
+  const fields = frameFields(frame);
+  const bytes = (field: string | Uint8Array | undefined): Uint8Array =>
+    typeof field === 'string' ? new TextEncoder().encode(field) : (field ?? new Uint8Array());
+  const pairs = Array.from(
+    { length: fields.length / 2 },
+    (_, i) => [String(fields[2 * i]), bytes(fields[2 * i + 1])] as const,
+  );
+  return { id, fields: new Map(pairs) };
+}
 
 /** A real session on fakes of its ports: Redis, Tavus, rooms and the clock. Every call is in `log`, in order. */
 export class SessionWorld {
@@ -39,11 +64,26 @@ export class SessionWorld {
   subscribers = 0;
   ending: Ending | undefined;
   readonly session: Session;
+  /** What earlier owners left in the ledger, and what Tavus knows; `tavusOpen` says which of them still run. */
+  rows: SessionRow[] = [];
+  /** Active at Tavus, by name: what a list shows. */
+  readonly tavusNamed = new Map<string, string>();
+  saved: SessionProgress | undefined;
+  replacements: number | undefined;
+  /** Why a conversation that is not open is over. */
+  why: string | undefined;
+  /** What is in the frames stream. */
+  readonly stored: Entry[] = [];
+  /** Id of the newest entry, when it is not the last of those that were handed out. */
+  tail: string | undefined;
+  #creates = 0;
   #entryId = 0;
   #onEntries: ((entries: readonly Entry[]) => void) | undefined;
 
-  constructor(request: Partial<StartRequestInput> = {}, options: { skewMs?: number; ageMs?: number } = {}) {
+  constructor(request: Partial<StartRequestInput> = {}, options: WorldOptions = {}) {
     this.skewMs = options.skewMs ?? 0;
+    for (const id of options.open ?? []) this.tavusOpen.add(id);
+    this.rows = options.rows ?? [];
     this.rooms.prepare = (room) => {
       room.participants = [replica];
       room.on(() => undefined); // Emitter counts; never the last
@@ -51,7 +91,7 @@ export class SessionWorld {
     this.session = new Session(
       this.#deps(
         StartRequest.parse({ replicaId: 'r1', output: { room: { url: 'https://acme.daily.co/room' } }, ...request }),
-        options.ageMs ?? 0,
+        options,
       ),
     );
   }
@@ -74,17 +114,8 @@ export class SessionWorld {
   }
 
   send(...frames: InboundFrame[]): void {
-    const entries = frames.map((frame) => {
-      const fields = frameFields(frame);
-      const bytes = (field: string | Uint8Array | undefined): Uint8Array =>
-        typeof field === 'string' ? new TextEncoder().encode(field) : (field ?? new Uint8Array());
-      return {
-        id: `${this.clock.now() + this.skewMs}-${this.#entryId++}`,
-        fields: new Map(
-          Array.from({ length: fields.length / 2 }, (_, i) => [String(fields[2 * i]), bytes(fields[2 * i + 1])]),
-        ),
-      };
-    });
+    const entries = frames.map((frame) => entryOf(`${this.clock.now() + this.skewMs}-${this.#entryId++}`, frame));
+    this.stored.push(...entries);
     this.#onEntries?.(entries);
   }
 
@@ -104,16 +135,20 @@ export class SessionWorld {
     this.log.push(what);
   }
 
-  #deps(request: StartRequest, ageMs: number): SessionDeps {
+  #deps(
+    request: StartRequest,
+    { ageMs = 0, epoch = 1, record: left = {}, succession = {} }: WorldOptions,
+  ): SessionDeps {
     const { spec, secrets } = splitRequest(request);
     const redisNowMs = this.clock.now() + this.skewMs;
     const record = ConversationRecord.parse({
       conversationId: 'c1',
       state: 'queued',
-      epoch: 1,
+      epoch,
       createdBy: 'k',
       spec,
       createdAt: redisNowMs - ageMs,
+      ...left,
     });
     const written = <T extends string>(what: string, ok: T): T | 'fenced' => {
       this.#redis(what);
@@ -122,13 +157,21 @@ export class SessionWorld {
     return {
       workerId: 'w1',
       record,
-      ownership: { conversationId: 'c1', epoch: 1, nonce: 'n'.repeat(16) },
+      ownership: { conversationId: 'c1', epoch, nonce: 'n'.repeat(16) },
       redisNowMs,
+      succession,
       records: {
-        secrets: async () => (this.#redis('secrets'), secrets),
-        created: async ({ conversationId }) => written(`created ${conversationId}`, 'patched'),
+        secrets: async () => (
+          this.#redis('secrets'),
+          { ...secrets, ...(epoch > 1 ? { conversationUrl: 'https://tavus.daily.co/t1' } : {}) }
+        ),
+        created: async ({ conversationId }, replacements) => {
+          this.replacements = replacements;
+          return written(`created ${conversationId}`, 'patched');
+        },
         moveTo: async (state) => written(state, 'moved'),
-        checkpoint: async () => written('checkpoint', 'patched'),
+        stopping: async () => written('stopping', 'moved'),
+        checkpoint: async (at) => ((this.saved = at), written('checkpoint', 'patched')),
         end: async (reason) => written(`end ${reason}`, 'moved'),
         append: async (event) => {
           const ok = written(`event ${event.type}`, 'ok') === 'ok';
@@ -137,16 +180,18 @@ export class SessionWorld {
         },
       },
       frames: {
-        subscribe: (_, onEntries) => {
+        subscribe: (from, onEntries) => {
           this.subscribers += 1;
           this.#onEntries = onEntries;
+          const waiting = this.stored.filter(({ id }) => compareIds(id, from) > 0);
+          if (waiting.length > 0) void Promise.resolve().then(() => this.#onEntries?.(waiting));
           return () => {
             this.subscribers -= 1;
             this.#onEntries = undefined;
           };
         },
-        newest: async () => (this.#redis('newest'), '0-0'),
-        read: async () => [],
+        newest: async () => (this.#redis('newest'), this.tail ?? this.stored.at(-1)?.id ?? '0-0'),
+        read: async (ids) => this.stored.filter(({ id }) => ids.includes(id)),
       },
       appendAudio: async (blocks) => {
         if (this.audioDown) throw new FleetError('redis-unavailable', 'Redis does not answer.');
@@ -155,21 +200,43 @@ export class SessionWorld {
       tavus: {
         create: async (): Promise<Created> => {
           await this.creating;
-          this.tavusOpen.add('t1');
+          this.#creates += 1;
+          // A successor's first is t2: t1 is what it found.
+          const id = `t${this.#creates + (epoch > 1 ? 1 : 0)}`;
+          this.tavusOpen.add(id);
           this.log.push('tavus create');
-          return { conversationId: 't1', conversationUrl: 'https://tavus.daily.co/t1' };
+          return { conversationId: id, conversationUrl: `https://tavus.daily.co/${id}` };
         },
         findActive: async () => undefined,
+        look: async (id) => {
+          this.log.push(`tavus look ${id}`);
+          if (this.tavusOpen.has(id)) return { active: true, conversationUrl: `https://tavus.daily.co/${id}` };
+          return { active: false, ...(this.why === undefined ? {} : { why: this.why }) };
+        },
+        active: async () => {
+          this.log.push('tavus list');
+          return new Map(
+            [...this.tavusNamed].map(([name, id]) => [
+              name,
+              { conversationId: id, conversationUrl: `https://tavus.daily.co/${id}` },
+            ]),
+          );
+        },
         end: async (id) => {
           this.log.push(`tavus end ${id}`);
           this.tavusOpen.delete(id);
+          for (const [name, open] of this.tavusNamed) if (open === id) this.tavusNamed.delete(name);
         },
         personaName: async () => 'persona',
       },
       ledger: {
         intend: async () => ({ outcome: 'ok', name: 'n1' }),
         adopted: async () => undefined,
-        closed: async () => undefined,
+        rows: async () => (this.#redis('rows'), this.rows),
+        closed: async (name) => {
+          this.log.push(`closed ${name}`);
+          this.rows = this.rows.filter((row) => row.name !== name);
+        },
       },
       rooms: this.rooms,
       userRoomHosts: ['*.daily.co'],

@@ -1,4 +1,4 @@
-import type { EndReason, Limits } from '@tavus-fleet/contracts';
+import { FleetError, type EndReason, type Limits } from '@tavus-fleet/contracts';
 import type { Clock } from '@tavus-fleet/lifecycle';
 import type { Participant, Room, RoomName } from '@tavus-fleet/rooms';
 import type { Ending } from '../ending.ts';
@@ -17,6 +17,8 @@ type Options = {
   readonly listening: boolean;
   readonly tell: Tell;
   readonly trip: (ending: Ending) => void;
+  /** Nothing comes of the replica any more: not the conversation's end by itself. */
+  readonly replicaLost: (error: FleetError) => void;
   /** Activity so far: frames read, speech that is still to be heard, and speech that was played to the replica. */
   readonly activity: () => { frames: number; bufferedMs: number; playedMs: number };
 };
@@ -54,16 +56,18 @@ export class Checks implements Check {
     this.#running.push(check, { close: unsubscribe });
   }
 
-  /** From now on nobody feeding it, a replica without picture or voice, and its whole duration count. */
-  live(): void {
-    const { clock, limits, room, audioOnly, listening, tell, activity } = this.#options;
+  /** From now on nobody feeding it, a replica without picture or voice, and its whole duration count. `forMs`: it was live before. */
+  live(forMs = 0): void {
+    const { clock, limits, room, audioOnly, listening, tell, activity, replicaLost } = this.#options;
     const trip = (reason: EndReason): void => this.#options.trip({ how: 'cancel', reason });
-    const duration = new Countdown(clock, limits.maxDurationSeconds * 1_000, () => trip('max-duration'));
+    const durationMs = Math.max(0, limits.maxDurationSeconds * 1_000 - forMs);
+    const duration = new Countdown(clock, durationMs, () => trip('max-duration'));
     duration.touch();
+    const lost = (): void => replicaLost(new FleetError('replica-lost', 'Nothing comes of the replica any more.'));
     const replica = [
       // Audio only in direct mode: nothing of the replica is received, so nothing can be said of it.
-      ...(audioOnly && !listening ? [] : [new ReplicaStillCheck(clock, audioOnly, tell, trip)]),
-      ...(listening ? [new ReplicaMuteCheck(clock, () => activity().playedMs, tell, trip)] : []),
+      ...(audioOnly && !listening ? [] : [new ReplicaStillCheck(clock, audioOnly, tell, lost)]),
+      ...(listening ? [new ReplicaMuteCheck(clock, () => activity().playedMs, tell, lost)] : []),
     ];
     const unsubscribe = room.on((event) => {
       for (const check of replica) check.handle(event);
