@@ -26,10 +26,10 @@ export function firstProblem(error: { readonly issues: readonly Issue[] }, where
 
 function problemsOf(issue: Issue, above: readonly PropertyKey[], where: string): FieldProblem[] {
   const path = [...above, ...issue.path];
-  const field = path.map(String).join('.') || where;
+  const field = nameOf(path) || where;
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({
-      field: [...path.map(String), key].join('.'),
+      field: nameOf([...path, key]),
       message: 'is not known here; remove it',
     }));
   if (issue.code === 'invalid_union') {
@@ -40,6 +40,11 @@ function problemsOf(issue: Issue, above: readonly PropertyKey[], where: string):
     if (meant) return meant.flatMap((inner) => problemsOf(inner, path, where));
   }
   return [{ field, message: remedy(issue) }];
+}
+
+/** A key may be the empty text: it is named so that it can be seen. */
+function nameOf(path: readonly PropertyKey[]): string {
+  return path.map((part) => (part === '' ? '""' : String(part))).join('.');
 }
 
 function remedy(issue: Issue): string {

@@ -94,7 +94,14 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   answerErrors(app, deps);
   logRequests(app, deps);
 
-  await app.register(websocket, { options: { maxPayload: MAX_MESSAGE, perMessageDeflate: false } });
+  await app.register(websocket, {
+    options: { maxPayload: MAX_MESSAGE, perMessageDeflate: false },
+    // The plugin's own writes an error with its stack for every socket that a client breaks, and cuts it before it has heard why.
+    errorHandler: (error, socket) => {
+      deps.log.info({ code: 'code' in error ? String(error.code) : error.name }, 'websocket broken');
+      if (socket.readyState === socket.OPEN) socket.close(1011, 'try again later');
+    },
+  });
   await openapi(app, deps);
   healthRoutes(app, deps);
   tavusCallbackRoute(app, deps);
