@@ -86,8 +86,8 @@ it('an audio WebSocket that is cut at random: every message once, in order', asy
         for (let n = accepted; n < Math.min(total, accepted + 200); n += 1) socket.send(message(n));
       else if (accepted >= total) socket.close();
     });
-    // Where the cut fell into the goodbye: a producer comes back after a silence.
-    const silent = setTimeout(() => socket.terminate(), 2_000);
+    // Where the cut fell into the goodbye, nothing is to come.
+    const silent = setTimeout(() => socket.terminate(), 2_000); // waits: as a producer does before it takes silence for a cut
     await closed.promise;
     clearTimeout(silent);
     return accepted;
