@@ -30,6 +30,7 @@ function place(name: string, folder: string, extra: object): void {
     publishConfig,
     nx: _nx,
     private: _private,
+    scripts: _scripts,
     ...manifest
   } = JSON.parse(readFileSync(join(root, 'libs', name, 'package.json'), 'utf8')) as Manifest;
   const entry = { types: './dist/index.d.ts', default: './dist/index.js' };
