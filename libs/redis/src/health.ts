@@ -1,4 +1,5 @@
 import { systemClock, type Clock, type Timer } from '@tavus-fleet/lifecycle';
+import { Cluster } from 'ioredis';
 import { redisCall } from './call.ts';
 import type { RedisConnection } from './connect.ts';
 
@@ -43,6 +44,20 @@ export function readServerInfo(info: string): ServerInfo {
 /** A connection, as far as health is concerned; it must have a deadline of its own (role `commands` has). */
 export interface Pingable {
   ping(): Promise<unknown>;
+}
+
+/**
+ * Pings whatever may hold a lease: of a Cluster every master. One ping goes to any node there, and a sweeper that hears the two that are
+ * left would call every lease of the third expired, while its owners wait for the failover.
+ */
+export function everyMaster(redis: RedisConnection): Pingable {
+  if (!(redis instanceof Cluster)) return redis;
+  return {
+    async ping() {
+      await redis.ping(); // connects, and knows the nodes after that
+      await Promise.all(redis.nodes('master').map((node) => node.ping()));
+    },
+  };
 }
 
 /**

@@ -9,7 +9,7 @@ export { fleetFigures, type FleetFigures } from './fleet-view.ts';
 export { acceptedOf, addFrame, addNumberedFrame } from './frames-out.ts';
 export { handOverSteps, type HandOverStep } from './hand-over-steps.ts';
 export { HandOvers, type Claim, type Offer } from './hand-overs.ts';
-export { ping, RedisHealth, serverInfo, type Pingable, type ServerInfo } from './health.ts';
+export { everyMaster, ping, RedisHealth, serverInfo, type Pingable, type ServerInfo } from './health.ts';
 export { Idempotency, type IdempotencyClaim } from './idempotency.ts';
 export { Janitor } from './janitor.ts';
 export { createKeys, type FleetKeys, type Keys } from './keys.ts';

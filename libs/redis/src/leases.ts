@@ -13,6 +13,8 @@ const touchScript = wordScript('touch-leases', ['touched']);
 const dueScript = listScript('due-leases');
 
 export const LEASE_TTL_MS = 3000;
+/** Usually a millisecond; meanwhile everything else on that connection waits. */
+const WAIT_MS = 300;
 
 /** Redis' word about one lease. `tavusShutdown`: Tavus has said that its call is over, and why. `absent`: the record is gone, so data was lost; nobody else can own it either. */
 export type Renewal =
@@ -44,24 +46,24 @@ export class Leases {
   readonly #renewals: RedisConnection;
   readonly #keys: Keys;
   readonly #ttlMs: number;
-  readonly #waitReplicas: number;
+  readonly #waitForReplica: boolean;
 
   /**
-   * `commands` and `lease` are connections of those roles (the caller closes them). `waitReplicas`: how many replicas must have
-   * an acquire before it counts (WAIT), where there are any: a failover right after it must not forget the owner.
+   * `commands` and `lease` are connections of those roles (the caller closes them). `waitForReplica`: an acquire counts once a
+   * replica has it (WAIT), where there is one: a failover right after it must not forget the owner. For Sentinel and Cluster.
    */
   constructor(options: {
     commands: RedisConnection;
     lease: RedisConnection;
     keys: Keys;
     ttlMs?: number;
-    waitReplicas?: number;
+    waitForReplica?: boolean;
   }) {
     this.#redis = options.commands;
     this.#renewals = options.lease;
     this.#keys = options.keys;
     this.#ttlMs = options.ttlMs ?? LEASE_TTL_MS;
-    this.#waitReplicas = options.waitReplicas ?? 0;
+    this.#waitForReplica = options.waitForReplica ?? false;
   }
 
   /**
@@ -171,12 +173,18 @@ export class Leases {
     return lease === 1 ? 'held' : 'expired';
   }
 
+  /** The key leads both commands to the node that has just written, on the same connection: WAIT counts what that connection wrote. */
   async #replicated(ownership: Ownership): Promise<void> {
-    if (this.#waitReplicas === 0) return;
-    const reached = await redisCall(() => this.#redis.wait(this.#waitReplicas, 500));
-    if (reached >= this.#waitReplicas) return;
+    if (!this.#waitForReplica) return;
+    const { lease } = this.#keys.conversation(ownership.conversationId);
+    const replies = await redisCall(async () =>
+      this.#redis.pipeline().exists(lease).wait(1, WAIT_MS).info('replication').exec(),
+    );
+    const [, reached = 0, replication = ''] = (replies ?? []).map(([, reply]) => reply);
+    // A master that has no replica just now has nobody to lose the owner to; refusing would stop the fleet for a spare that is away.
+    if (Number(reached) >= 1 || /^connected_slaves:0\b/m.test(String(replication))) return;
     await this.release(ownership);
-    throw new FleetError('redis-unavailable', 'Too few replicas took the new owner in time.');
+    throw new FleetError('redis-unavailable', 'No replica took the new owner in time.');
   }
 
   #touch(redis: RedisConnection, ids: readonly string[]): Promise<'touched'> {

@@ -6,3 +6,6 @@ export { startRedis, type RedisOptions, type RedisServer } from './redis-server.
 export { Listener, Listeners, type ListenerReport, type Picture } from './listener.ts';
 export { Stack, type StackOptions } from './stack.ts';
 export { startService, type ServiceProcess } from './service-process.ts';
+export { FaultProxy } from './fault-proxy.ts';
+export { RedisCluster } from './redis-cluster.ts';
+export { RedisSentinels } from './redis-sentinel.ts';

@@ -14,6 +14,9 @@ import type { RedisServer } from './redis-server.ts';
 const GUARD =
   'trap "" INT TERM HUP; while read -r line; do server=$line; done; kill -9 $server 2>/dev/null; rm -rf "$1"';
 
+/** What a redis-server is told, given its folder. */
+export type RedisCommand = (dir: string) => readonly string[];
+
 /** A redis-server child. Invariant: `child` is the newest one, and the guard knows its pid. */
 class RedisProcess implements RedisServer {
   readonly kind = 'process';
@@ -21,15 +24,15 @@ class RedisProcess implements RedisServer {
   readonly port: number;
   readonly #binary: string;
   readonly #dir: string;
-  readonly #appendOnly: boolean;
+  readonly #command: readonly string[];
   readonly #guard: ChildProcess;
   #child: ChildProcess | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor(binary: string, dir: string, { port, appendOnly }: { port: number; appendOnly: boolean }) {
+  constructor(binary: string, dir: string, port: number, command: readonly string[]) {
     this.#binary = binary;
     this.#dir = dir;
-    this.#appendOnly = appendOnly;
+    this.#command = command;
     this.port = port;
     this.url = `redis://127.0.0.1:${port}`;
     // Its own session: a Ctrl-C or a kill of our whole process group must not take the guard along.
@@ -45,10 +48,8 @@ class RedisProcess implements RedisServer {
   }
 
   async launch(signal?: AbortSignal): Promise<void> {
-    const durable = this.#appendOnly ? ['yes', '--appendfsync', 'always'] : ['no'];
-    const where = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#dir];
     // Own session as well: Ctrl-C is for the product, which still needs its Redis to close in order.
-    const child = spawn(this.#binary, [...where, '--save', '', '--appendonly', ...durable], {
+    const child = spawn(this.#binary, this.#command, {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
@@ -102,13 +103,34 @@ class RedisProcess implements RedisServer {
   }
 }
 
-export async function startRedisProcess(
-  settings: { port: number; appendOnly: boolean },
+/** One server by itself. */
+export function startRedisProcess(
+  { port, appendOnly }: { port: number; appendOnly: boolean },
+  signal: AbortSignal,
+): Promise<RedisServer> {
+  return launchRedisProcess(port, (dir) => dataNode(port, dir, { appendOnly }), signal);
+}
+
+/** Arguments of a server that holds data; what it keeps on disk stays in its folder. */
+export function dataNode(
+  port: number,
+  dir: string,
+  { appendOnly = false, extra = [] }: { appendOnly?: boolean; extra?: readonly string[] } = {},
+): readonly string[] {
+  const durable = appendOnly ? ['yes', '--appendfsync', 'always'] : ['no'];
+  const where = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir];
+  return [...where, '--save', '', '--appendonly', ...durable, ...extra];
+}
+
+export async function launchRedisProcess(
+  port: number,
+  command: RedisCommand,
   signal: AbortSignal,
 ): Promise<RedisServer> {
   const binary = findRedisServer();
   if (!binary) throw new Error('No redis-server: run `npm test` once, which unpacks one, or set REDIS_SERVER_BIN.');
-  const server = new RedisProcess(binary, await mkdtemp(join(tmpdir(), 'tavus-fleet-redis-')), settings);
+  const dir = await mkdtemp(join(tmpdir(), 'tavus-fleet-redis-'));
+  const server = new RedisProcess(binary, dir, port, command(dir));
   try {
     await server.launch(signal);
     return server;

@@ -48,7 +48,7 @@ export async function startRedis(options: RedisOptions = {}, signal?: AbortSigna
 }
 
 /** A port that nobody listens on now. Somebody may take it before we do: then starting fails, and loudly. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
   const address = probe.address();

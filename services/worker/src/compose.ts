@@ -7,6 +7,7 @@ import {
   connectRedis,
   createKeys,
   EventLog,
+  everyMaster,
   LeaseKeeper,
   Leases,
   Ledger,
@@ -65,9 +66,15 @@ export async function compose(
     held.adopt(connect(role, name), (connection) => connection.disconnect());
 
   const commands = connected('commands', 'commands');
-  const leases = new Leases({ commands, lease: connected('lease', 'lease'), keys });
+  const { kind } = parseRedisUrl(url);
+  const leases = new Leases({
+    commands,
+    lease: connected('lease', 'lease'),
+    keys,
+    waitForReplica: kind !== 'single',
+  });
   const reader: StreamSource & { close(): Promise<void> } =
-    parseRedisUrl(url).kind === 'cluster'
+    kind === 'cluster'
       ? new ClusterStreamReader(() => connect('blocking', 'frames'), { clock, log })
       : new StreamReader({
           blocking: connect('blocking', 'frames'),
@@ -135,7 +142,7 @@ export async function compose(
     leases,
     keeper,
     registry: new WorkerRegistry(commands, keys, { log }),
-    health: new RedisHealth(connected('commands', 'health'), { clock }),
+    health: new RedisHealth(everyMaster(connected('commands', 'health')), { clock }),
     queues,
     startJobs: new BullStartJobs({ connection: bull('sessions'), keyPrefix: config.redis.keyPrefix, onError }),
     controlJobs: new ControlJobs({

@@ -4,6 +4,7 @@ import { withDeadline } from '@tavus-fleet/lifecycle';
 import {
   ClusterStreamReader,
   EventLog,
+  everyMaster,
   Idempotency,
   Queued,
   Queues,
@@ -60,7 +61,7 @@ export class RedisBackend implements AsyncDisposable {
     const keys = createKeys(keyPrefix);
     this.#commands = connectRedis(url, { role: 'commands', name: 'api', log });
     this.#queues = new Queues(url, keyPrefix, { name: 'api-queues', log, telemetry });
-    this.#health = new RedisHealth(this.#commands);
+    this.#health = new RedisHealth(everyMaster(this.#commands));
     this.#news = openNews(url, keys, this.#commands, log);
     this.ports = portsOn({
       keys,

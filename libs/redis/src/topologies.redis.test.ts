@@ -1,0 +1,147 @@
+// Sentinel and Cluster, real ones: everything the fleet asks of Redis works there, and goes on when a master is killed under it.
+import { StartRequest } from '@tavus-fleet/contracts';
+import { RedisCluster, RedisSentinels } from '@tavus-fleet/testkit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ClusterStreamReader } from './cluster-stream-reader.ts';
+import { connectRedis, type RedisConnection, type RedisRole } from './connect.ts';
+import { EventLog } from './events.ts';
+import { addFrame, addNumberedFrame } from './frames-out.ts';
+import { everyMaster, RedisHealth } from './health.ts';
+import { Idempotency } from './idempotency.ts';
+import { createKeys } from './keys.ts';
+import { Leases } from './leases.ts';
+import { Ledger } from './ledger.ts';
+import { silentLog } from './log.ts';
+import { Queues } from './queues.ts';
+import { Records } from './records.ts';
+import { StreamReader, type StreamSource } from './stream-reader.ts';
+import { WorkerRegistry } from './workers.ts';
+
+const keys = createKeys('fleet');
+const request = StartRequest.parse({ replicaId: 'r' });
+
+describe.each(['sentinel', 'cluster'] as const)('on %s', (kind) => {
+  let servers: RedisSentinels | RedisCluster;
+  let held: AsyncDisposableStack;
+  let commands: RedisConnection;
+  let records: Records;
+  let leases: Leases;
+  let source: StreamSource & { close(): Promise<void> };
+  let queues: Queues;
+
+  const connect = (role: RedisRole, name: string): RedisConnection =>
+    held.adopt(connectRedis(servers.url, { role, name, log: silentLog }), (connection) => connection.disconnect());
+
+  beforeAll(async () => {
+    held = new AsyncDisposableStack();
+    servers = held.use(kind === 'sentinel' ? await RedisSentinels.start() : await RedisCluster.start());
+    commands = connect('commands', 'commands');
+    records = new Records(commands, keys);
+    leases = new Leases({ commands, lease: connect('lease', 'lease'), keys, waitForReplica: true });
+    const blocking = (): RedisConnection => connectRedis(servers.url, { role: 'blocking', name: 'b', log: silentLog });
+    source =
+      kind === 'cluster'
+        ? new ClusterStreamReader(blocking)
+        : new StreamReader({ blocking: blocking(), bell: { key: keys.bell('w'), commands } });
+    held.defer(() => source.close());
+    queues = held.adopt(new Queues(servers.url, 'fleet'), (it) => it.close());
+  }, 60_000);
+
+  afterAll(() => held?.disposeAsync(), 60_000);
+
+  it('runs every script and every call of a conversation’s life', async () => {
+    const id = 'life';
+    const seen: string[] = [];
+    const { record } = await records.create({ request, createdBy: 'k', conversationId: id });
+    expect(record.state).toBe('queued');
+    source.subscribe(keys.conversation(id).frames, '0', (entries) => seen.push(...entries.map((entry) => entry.id)));
+    const acquired = await leases.acquire(id, 'w1');
+    if ('refused' in acquired) throw new Error(acquired.refused);
+    const { ownership } = acquired;
+    expect((await leases.renewAll([ownership])).get(id)).toEqual({ status: 'held' });
+    expect(await records.move(ownership, 'starting')).toBe('moved');
+    expect(await records.saveSecrets(ownership, { conversationUrl: 'https://tavus.daily.co/x' })).toBe('saved');
+    expect(await records.patch(ownership, { tavusConversationId: 'c1' })).toBe('patched');
+    expect(await records.move(ownership, 'live')).toBe('moved');
+    const added = await addFrame(commands, keys, id, { type: 'tts-started' });
+    const numbered = await addNumberedFrame(commands, keys, id, { type: 'tts-stopped' }, { producer: 'p', number: 1 });
+    await expect.poll(() => seen, { timeout: 5_000 }).toEqual([added, numbered]);
+    await records.updateSettings(id, { model: 'm' });
+    const events = new EventLog(commands, keys, silentLog);
+    expect(await events.append(ownership, { type: 'bot-started-speaking', data: { source: 'audio' } })).toBeDefined();
+    expect(await records.desire(id, 'stop')).toBe('accepted');
+    expect(await records.end(ownership, 'stopped')).toBe('moved');
+    expect(await leases.release(ownership)).toBe('released');
+    expect(await leases.expired()).toEqual([]);
+    expect((await records.list({ createdBy: 'k', limit: 10 })).records.map((each) => each.conversationId)).toContain(
+      id,
+    );
+    await records.create({ request, createdBy: 'k', conversationId: 'late' });
+    expect(await records.failUnowned('late', 'start-timeout')).toBe('ended');
+    const claim = { createdBy: 'k', idempotencyKey: 'i', requestHash: 'h', conversationId: id };
+    expect((await new Idempotency(commands, keys).claim(claim)).outcome).toBe('new');
+    const registry = new WorkerRegistry(commands, keys);
+    const since = new Date().toISOString();
+    const worker = { id: 'w1', capacity: 1, live: 0, load: 0, draining: false, version: '0', since, url: 'http://x' };
+    await registry.heartbeat(worker);
+    expect((await registry.list()).map((each) => each.id)).toEqual(['w1']);
+    expect(await registry.requestDrain('w1')).toBe('requested');
+    const ledger = new Ledger(commands, keys);
+    const intent = { conversationId: id, epoch: 1, attempt: 1, name: 'n', workerId: 'w1' };
+    await ledger.intend(intent, 10);
+    await ledger.adopted(intent, 'c1');
+    expect((await ledger.open()).map((row) => row.name)).toEqual(['n']);
+    await ledger.closed('n');
+    expect(await queues.enqueue('start', { v: 1, conversationId: id })).not.toBe('');
+    expect(await queues.enqueue('cancel', { v: 1, conversationId: id })).not.toBe('');
+  });
+
+  it('goes on after the loss of a master: same owner, nothing read twice or lost, jobs go in', async () => {
+    const id = 'survivor';
+    const { frames, record } = keys.conversation(id);
+    const health = new RedisHealth(everyMaster(commands));
+    await records.create({ request, createdBy: 'k', conversationId: id });
+    const acquired = await leases.acquire(id, 'w1');
+    if ('refused' in acquired) throw new Error(acquired.refused);
+    const { ownership } = acquired;
+    const seen: string[] = [];
+    source.subscribe(frames, '0', (entries) => seen.push(...entries.map((entry) => entry.id)));
+    const kept: string[] = [];
+    const under = new AbortController();
+    // Load: what was answered counts as accepted.
+    const load = (async () => {
+      for (let n = 0; !under.signal.aborted; n += 1)
+        await addFrame(commands, keys, id, { type: 'message', message: { n } }).then(
+          (entry) => kept.push(entry),
+          () => undefined, // refused, not accepted: its caller is told
+        );
+    })();
+    await expect.poll(() => seen.length).toBeGreaterThan(20);
+    if (servers instanceof RedisCluster) await servers.killMasterOf(record);
+    else await servers.failover();
+    const backAt = performance.now();
+    const renewed = async (): Promise<string> => (await leases.renewAll([ownership])).get(id)?.status ?? '';
+    await expect.poll(() => renewed().catch(() => 'silent'), { timeout: 5_000, interval: 50 }).toBe('held');
+    const renewedMs = Math.round(performance.now() - backAt);
+    const before = kept.length;
+    await expect.poll(() => kept.length, { timeout: 5_000 }).toBeGreaterThan(before + 5);
+    under.abort();
+    await load;
+    const last = await addFrame(commands, keys, id, { type: 'tts-started' });
+    await expect.poll(() => seen.at(-1), { timeout: 5_000 }).toBe(last);
+    const readMs = Math.round(performance.now() - backAt);
+    expect(new Set(seen).size).toBe(seen.length);
+    // Replication is asynchronous: the last entries before the kill may be gone with the old master, everything since is there.
+    const there = new Set(seen);
+    const lost = kept.filter((entry) => !there.has(entry));
+    const enqueue = (): Promise<string> => queues.enqueue('start', { v: 1, conversationId: 'after' });
+    await expect.poll(() => enqueue().catch(() => ''), { timeout: 3_000, interval: 50 }).not.toBe('');
+    const enqueuedMs = Math.round(performance.now() - backAt);
+    process.stdout.write(
+      `figures ${kind} ${JSON.stringify({ renewedMs, readMs, enqueuedMs, kept: kept.length, lost: lost.length })}\n`,
+    );
+    expect(lost.length).toBeLessThanOrEqual(5);
+    await expect.poll(() => health.check(), { timeout: 3_000 }).toBe(true);
+    expect(renewedMs).toBeLessThan(3_000);
+  });
+});

@@ -1,0 +1,80 @@
+// A whole fleet on Redis with Sentinel: conversations are asked for, spoken to, stopped and canceled while a
+// master is killed under them. No process restarts, nobody changes hands, what was accepted becomes live or ends, nothing is left open.
+import { addFrame, connectRedis, silentLog, type RedisConnection } from '@tavus-fleet/redis';
+import { RedisSentinels } from '@tavus-fleet/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FleetWorld } from './fixtures/fleet-world.ts';
+
+const ROUNDS = process.env['FULL'] === '1' ? 5 : 1;
+const COUNT = 5;
+const PREFIX = 'fleet';
+
+describe.each(['sentinel'] as const)('on %s', (kind) => {
+  let held: AsyncDisposableStack;
+  let servers: RedisSentinels;
+  let redis: RedisConnection;
+  let world: FleetWorld;
+
+  beforeEach(async () => {
+    held = new AsyncDisposableStack();
+    servers = held.use(await RedisSentinels.start());
+    redis = held.adopt(connectRedis(servers.url, { role: 'commands', name: 'test', log: silentLog }), (it) =>
+      it.disconnect(),
+    );
+    world = held.use(await FleetWorld.start({ redisUrl: servers.url, keyPrefix: PREFIX, redis, workers: 2 }));
+  }, 90_000);
+
+  afterEach(() => held?.disposeAsync(), 60_000);
+
+  const states = async (ids: readonly string[]): Promise<string[]> =>
+    Promise.all(ids.map(async (id) => (await world.records.get(id))?.state ?? 'absent'));
+
+  it.each(Array.from({ length: ROUNDS }, (_, round) => round))('survives the loss of a master, round %i', async () => {
+    const live = await Promise.all(Array.from({ length: COUNT }, () => world.start()));
+    await expect.poll(() => states(live), { timeout: 15_000 }).toEqual(live.map(() => 'live'));
+    const epochs = await Promise.all(live.map(async (id) => (await world.records.get(id))?.epoch));
+
+    // Load that goes on over the loss: starts (accepted or refused, both are answers) and frames.
+    const accepted: string[] = [];
+    const answers = new Set<number>();
+    const under = new AbortController();
+    const starts = (async () => {
+      while (!under.signal.aborted) {
+        const { status, id } = await world.post();
+        answers.add(status);
+        if (status === 202) accepted.push(id);
+      }
+    })();
+    const [first = ''] = live;
+    await servers.failover();
+    const backAt = performance.now();
+    const before = accepted.length;
+    await expect.poll(() => accepted.length, { timeout: 5_000, interval: 20 }).toBeGreaterThan(before);
+    const startMs = Math.round(performance.now() - backAt);
+    under.abort();
+    await starts;
+    expect([202, 503]).toEqual(expect.arrayContaining([...answers]));
+
+    // The owners are who they were, and obey.
+    await expect
+      .poll(() => addFrame(redis, world.keys, first, { type: 'tts-started' }).then(String, () => ''), {
+        timeout: 3_000,
+      })
+      .not.toBe('');
+    await expect.poll(() => states(live).catch(() => []), { timeout: 5_000 }).toEqual(live.map(() => 'live'));
+    expect(await Promise.all(live.map(async (id) => (await world.records.get(id))?.epoch))).toEqual(epochs);
+    const statesOfNew = async (): Promise<string[]> => [...new Set(await states(accepted))];
+    await expect.poll(() => statesOfNew().catch(() => []), { timeout: 20_000 }).toEqual(['live']);
+    const allLiveMs = Math.round(performance.now() - backAt);
+    process.stdout.write(`figures ${kind} ${JSON.stringify({ startMs, allLiveMs, accepted: accepted.length })}\n`);
+
+    const all = [...live, ...accepted];
+    for (const [index, id] of all.entries()) expect(await world.verb(id, index % 2 ? 'stop' : 'cancel')).toBe(202);
+    await expect.poll(() => world.allOver(all).then(() => 'over', String), { timeout: 20_000 }).toBe('over');
+    await expect.poll(() => world.open(), { timeout: 10_000 }).toEqual([]);
+    expect(startMs).toBeLessThan(3_000);
+    const { made, stale } = world.judge();
+    expect(stale).toEqual([]);
+    expect(Math.max(...made.values())).toBe(1);
+  });
+});
