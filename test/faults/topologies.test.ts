@@ -8,6 +8,8 @@ import { FleetWorld } from './fixtures/fleet-world.ts';
 const ROUNDS = process.env['FULL'] === '1' ? 5 : 1;
 const COUNT = 5;
 const PREFIX = 'fleet';
+/** A fake room shows one picture: a check for a face that stands still must not end what takes long on a busy machine. */
+const SOUND_ONLY = { tavus: { audioOnly: true } };
 
 describe.each(['sentinel'] as const)('on %s', (kind) => {
   let held: AsyncDisposableStack;
@@ -30,7 +32,7 @@ describe.each(['sentinel'] as const)('on %s', (kind) => {
     Promise.all(ids.map(async (id) => (await world.records.get(id))?.state ?? 'absent'));
 
   it.each(Array.from({ length: ROUNDS }, (_, round) => round))('survives the loss of a master, round %i', async () => {
-    const live = await Promise.all(Array.from({ length: COUNT }, () => world.start()));
+    const live = await Promise.all(Array.from({ length: COUNT }, () => world.start(SOUND_ONLY)));
     await expect.poll(() => states(live), { timeout: 15_000 }).toEqual(live.map(() => 'live'));
     const epochs = await Promise.all(live.map(async (id) => (await world.records.get(id))?.epoch));
 
@@ -40,7 +42,7 @@ describe.each(['sentinel'] as const)('on %s', (kind) => {
     const under = new AbortController();
     const starts = (async () => {
       while (!under.signal.aborted) {
-        const { status, id } = await world.post();
+        const { status, id } = await world.post(SOUND_ONLY);
         answers.add(status);
         if (status === 202) accepted.push(id);
       }
@@ -69,7 +71,11 @@ describe.each(['sentinel'] as const)('on %s', (kind) => {
     process.stdout.write(`figures ${kind} ${JSON.stringify({ startMs, allLiveMs, accepted: accepted.length })}\n`);
 
     const all = [...live, ...accepted];
-    for (const [index, id] of all.entries()) expect(await world.verb(id, index % 2 ? 'stop' : 'cancel')).toBe(202);
+    // A connection may be replaced once more when its sentinels agree (observed): a caller asks again on 503, and not for long.
+    for (const [index, id] of all.entries()) {
+      const verb = index % 2 ? 'stop' : 'cancel';
+      await expect.poll(() => world.verb(id, verb), { timeout: 3_000, interval: 50 }).toBe(202);
+    }
     await expect.poll(() => world.allOver(all).then(() => 'over', String), { timeout: 20_000 }).toBe('over');
     await expect.poll(() => world.open(), { timeout: 10_000 }).toEqual([]);
     expect(startMs).toBeLessThan(3_000);

@@ -1,4 +1,5 @@
 import { ControlData, firstProblem, jobs, queuePrefix } from '@tavus-fleet/contracts';
+import { withDeadline } from '@tavus-fleet/lifecycle';
 import type { Records, RedisConnection } from '@tavus-fleet/redis';
 import { DelayedError, UnrecoverableError, Worker, type WorkerOptions } from 'bullmq';
 
@@ -7,6 +8,7 @@ import { DelayedError, UnrecoverableError, Worker, type WorkerOptions } from 'bu
 const RECORD_LOOKS = 10;
 const RECORD_LOOK_MS = 300;
 const CONCURRENCY = 16;
+const CLOSE_MS = 5_000;
 
 /**
  * Stop and cancel jobs. Any worker may take one: it writes `desired` and the mark, and the owner obeys. A queue of its own, so
@@ -14,6 +16,7 @@ const CONCURRENCY = 16;
  */
 export class ControlJobs {
   readonly #worker: Worker;
+  readonly #onError: (error: unknown) => void;
 
   constructor(options: {
     connection: RedisConnection;
@@ -35,6 +38,7 @@ export class ControlJobs {
       ...(telemetry ? { telemetry } : {}),
     });
     this.#worker.on('error', options.onError);
+    this.#onError = (error) => options.onError(error instanceof Error ? error : new Error('not an Error'));
   }
 
   start(): void {
@@ -42,8 +46,11 @@ export class ControlJobs {
     void this.#worker.run();
   }
 
-  close(): Promise<void> {
-    return this.#worker.close();
+  /** Lets running jobs finish, within a deadline: a connection that lost its Cluster node may never answer. */
+  async close(): Promise<void> {
+    await withDeadline({ ms: CLOSE_MS, what: 'Closing the control queue' }, () => this.#worker.close()).catch(
+      this.#onError,
+    );
   }
 }
 

@@ -1,11 +1,16 @@
 import { jobs, queuePrefix } from '@tavus-fleet/contracts';
-import { systemClock, type Timer } from '@tavus-fleet/lifecycle';
+import { Latch, systemClock, withDeadline, type Timer } from '@tavus-fleet/lifecycle';
 import type { RedisConnection } from '@tavus-fleet/redis';
 import { traceparentOf } from '@tavus-fleet/telemetry';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
 
 const LOCK_MS = 30_000;
 const EXTEND_MS = 10_000;
+/**
+ * BullMQ's worker connection waits for ever by design. A job whose end cannot be written in this time is found stalled and run again, which
+ * changes nothing; a close that waits for it would never end (observed on a Cluster whose master was killed).
+ */
+const END_MS = 5_000;
 
 /** A start job that this worker holds. Exactly one of `done`, `failed`, `giveBack` ends it. */
 export interface ClaimedJob {
@@ -37,6 +42,7 @@ export class BullStartJobs implements StartJobs {
   readonly #worker: Worker;
   readonly #token = crypto.randomUUID();
   readonly #held = new Set<Timer>();
+  readonly #closed = new Latch<undefined>();
 
   constructor(options: { connection: RedisConnection; keyPrefix: string; onError: (error: Error) => void }) {
     this.#worker = new Worker(jobs.start.queue, null, {
@@ -59,13 +65,17 @@ export class BullStartJobs implements StartJobs {
   }
 
   async next(): Promise<ClaimedJob | undefined> {
-    const job: Job | undefined = await this.#worker.getNextJob(this.#token);
+    const job: Job | undefined = await Promise.race([this.#worker.getNextJob(this.#token), this.#closed.promise]);
     return job && this.#claimed(job);
   }
 
   async close(): Promise<void> {
     for (const timer of this.#held) timer[Symbol.dispose]();
-    await this.#worker.close(true);
+    try {
+      await withDeadline({ ms: END_MS, what: 'Closing the queue' }, () => this.#worker.close(true));
+    } finally {
+      this.#closed.set(undefined); // whatever became of the blocked read, nobody waits for it any more
+    }
   }
 
   #claimed(job: Job): ClaimedJob {
@@ -77,7 +87,7 @@ export class BullStartJobs implements StartJobs {
     const end = async (work: () => Promise<unknown>): Promise<void> => {
       lock[Symbol.dispose]();
       this.#held.delete(lock);
-      await work();
+      await withDeadline({ ms: END_MS, what: 'Ending a job', code: 'redis-unavailable' }, work);
     };
     return {
       id: job.id ?? '',
