@@ -106,8 +106,9 @@ it('a confirmation is as old as its question: one that was slept through does no
   const own = owner('a');
   keeper.hold(own, listener('a'), clock.now() - 5_000); // the answer to acquire was slept through
   const never = new AbortController().signal;
+  expect([keeper.isFresh('a', 2_000), keeper.holds('a')]).toEqual([false, true]);
   await keeper.confirmed(own, 2_000, never);
-  expect(world.renewals).toBe(1);
+  expect([world.renewals, keeper.isFresh('a', 2_000)]).toEqual([1, true]);
   await keeper.confirmed(own, 2_000, never);
   expect(world.renewals).toBe(1);
 

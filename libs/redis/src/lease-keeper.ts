@@ -100,6 +100,12 @@ export class LeaseKeeper {
     return this.#held.has(conversationId);
   }
 
+  /** Whether Redis has confirmed that lease lately; false also for one in its care of which nothing was heard. */
+  isFresh(conversationId: string, withinMs: number): boolean {
+    const entry = this.#held.get(conversationId);
+    return entry !== undefined && this.#clock.now() - entry.confirmedAt <= withinMs;
+  }
+
   /**
    * Resolves when Redis has said within the last `withinMs` that this owner holds its lease; asks when that is longer ago. What
    * the outside cannot fence (a REST call) is done only behind this. Waits while Redis is silent, until the signal aborts; rejects

@@ -36,6 +36,7 @@ import { memoryShare } from './load/memory.ts';
 import { OwnRows } from './own-rows.ts';
 import { tellingFleet } from './provider-gate.ts';
 import { BullStartJobs } from './start-jobs.ts';
+import { FRESH_MS } from './session-factory.ts';
 import type { WorkerParts } from './worker.ts';
 
 /**
@@ -100,7 +101,15 @@ export async function compose(
   const metrics = createMetrics();
   const records = new Records(commands, keys, log);
   const ledger = new Ledger(commands, keys, log);
-  const ownRows = new OwnRows({ keep: (rows) => ledger.keep(rows), holds: (id) => keeper.holds(id) }, clock, log);
+  const ownRows = new OwnRows(
+    {
+      keep: (rows) => ledger.keep(rows),
+      holds: (id) => keeper.holds(id),
+      isFresh: (id) => keeper.isFresh(id, FRESH_MS),
+    },
+    clock,
+    log,
+  );
   held.defer(() => ownRows.close());
   const slots = new ProviderSlots(commands, keys, config.tavus.maxConcurrent);
   const eventLoop = held.use(new EventLoopMeter());

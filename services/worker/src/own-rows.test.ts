@@ -9,6 +9,7 @@ function setup() {
   const clock = new FakeClock();
   const world = {
     held: new Set(['c1', 'c2']),
+    stale: new Set<string>(),
     said: [] as string[][],
     warnings: 0,
     gate: undefined as Promise<void> | undefined,
@@ -21,6 +22,7 @@ function setup() {
         return 1;
       },
       holds: (id) => world.held.has(id),
+      isFresh: (id) => !world.stale.has(id),
     },
     clock,
     { warn: () => (world.warnings += 1) },
@@ -58,4 +60,17 @@ test('a row that is being closed cannot be written again behind its back', async
   world.gate = undefined;
   await rows.keep();
   expect(world.said.at(-1)).toEqual([]);
+});
+
+test('vouches for nothing of which Redis has said nothing lately, and forgets it only when it is lost', async () => {
+  const { clock, world, rows } = setup();
+  rows.has(row(1));
+  rows.has(row(2));
+  world.stale.add('c1');
+  await clock.pass(5_000);
+  world.stale.clear();
+  await clock.pass(5_000);
+  expect(world.said).toEqual([['n2 -'], ['n1 -', 'n2 -']]);
+  rows.close();
+  expect(clock.pending).toBe(0);
 });

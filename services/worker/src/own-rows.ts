@@ -6,8 +6,10 @@ const EVERY_MS = 5_000;
 export interface OwnRowsPort {
   /** Writes those anew that are gone; answers how many were. */
   keep(rows: readonly OwnRow[]): Promise<number>;
-  /** Whether this worker holds the conversation's lease now. */
+  /** Whether this worker holds the conversation's lease, as far as Redis has said. */
   holds(conversationId: string): boolean;
+  /** Whether Redis has said so lately: a process that stood still believes for a moment that it holds what it has lost. */
+  isFresh(conversationId: string): boolean;
 }
 
 /**
@@ -59,7 +61,8 @@ export class OwnRows {
   async #keep(): Promise<void> {
     for (const row of this.#rows.values()) if (!this.#port.holds(row.conversationId)) this.#rows.delete(row.name);
     try {
-      const written = await this.#port.keep([...this.#rows.values()]);
+      const sure = [...this.#rows.values()].filter((row) => this.#port.isFresh(row.conversationId));
+      const written = await this.#port.keep(sure);
       if (written > 0) this.#log.warn({ written }, 'ledger rows were gone and are written again: Redis has lost data');
     } catch {
       // Redis is silent; its connection says so, and the next round is soon.

@@ -60,7 +60,7 @@ const DURATION_MARGIN_SECONDS = 60;
 const TAVUS_MAX_SECONDS = 3_600;
 const FIND_MS = 10_000;
 /** Shorter than a lease, so that nobody else can have it by then; longer than a renewal takes. */
-const FRESH_MS = 2_000;
+export const FRESH_MS = 2_000;
 const CONFIRM_MS = 5_000;
 /** A create is never cut off from our side, see SessionTavus; the client's own deadline bounds it. */
 const NEVER = new AbortController().signal;

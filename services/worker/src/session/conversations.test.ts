@@ -64,6 +64,16 @@ test('the intent is written before create, the id after, and the row is closed w
   expect(calls).toEqual(['intend n1 ok', 'create n1', 'adopted n1 c1', 'end c1', 'closed n1']);
 });
 
+test.each(['lease-lost', 'tavus-auth'] as const)(
+  'an /end that is not ours any more (%s) is tried once',
+  async (code) => {
+    const { conversations, calls } = setup({ answers: [created('c1')], ends: [new FleetError(code, 'x')] });
+    await conversations.create(never);
+    await expect(conversations.end('c1', never)).rejects.toMatchObject({ code });
+    expect(calls.filter((call) => call.startsWith('end') || call.startsWith('closed'))).toEqual(['end c1']);
+  },
+);
+
 test('a create without an answer that succeeded is found by its unique name and adopted', async () => {
   const { conversations, calls, clock } = setup({ answers: ['unknown'], active: [undefined, created('c7')] });
   const creating = conversations.create(never);

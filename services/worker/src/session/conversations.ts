@@ -48,6 +48,8 @@ export interface SessionLedger {
 const FULL_MS = 300;
 const TAVUS_FULL_MS = 2_000;
 const MAX_FAILURES = 3;
+/** No further try helps: the key is refused, or somebody else owns the conversation and will end it. */
+const END_IS_NOT_OURS: ReadonlySet<string> = new Set(['tavus-auth', 'lease-lost']);
 const END_RETRY = { attempts: 8, firstMs: 250, maxMs: 5_000 };
 
 /**
@@ -137,8 +139,10 @@ export class LedgeredConversations implements ConversationApi {
   }
 
   async end(tavusConversationId: string, signal: AbortSignal): Promise<void> {
-    await retry({ ...END_RETRY, when: (error) => error.code !== 'tavus-auth' }, { signal, clock: this.#clock }, () =>
-      this.#tavus.end(tavusConversationId, signal),
+    await retry(
+      { ...END_RETRY, when: (error) => !END_IS_NOT_OURS.has(error.code) },
+      { signal, clock: this.#clock },
+      () => this.#tavus.end(tavusConversationId, signal),
     );
     const name = this.#names.get(tavusConversationId);
     if (name !== undefined) await this.#book(() => this.#ledger.closed(name));

@@ -114,10 +114,12 @@ async function giveBack(ending: Extract<Ending, { how: 'stop' | 'cancel' }>, acq
   await step(acquired, 'inheritance', async () => inheritance?.endAll(giveUp));
   await flush(acquired);
   // The last counters go with the last move: who reads the record after `ended` sees them.
-  await step(acquired, 'record', () =>
+  const ended = await step(acquired, 'record', () =>
     retry(UNTIL_KNOWN, { signal: giveUp, clock: deps.clock }, () => deps.records.end(ending.reason, progress())),
   );
-  deps.meters.ended(ending.reason);
+  // Lost while it was being given back: its new owner finishes it, and counts it.
+  if (ended === 'fenced') acquired.endings.set({ how: 'abandon', reason: 'lease-lost' });
+  else deps.meters.ended(ending.reason);
 }
 
 async function flush(acquired: Acquired): Promise<void> {

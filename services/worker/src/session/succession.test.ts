@@ -271,6 +271,16 @@ describe('a replica that does not hear its new owner', () => {
   });
 });
 
+test('a session that is lost while it gives back is not counted as ended', async () => {
+  const w = new SessionWorld();
+  await w.live();
+  w.fencedAtEnd = true;
+  w.session.asked('stop');
+  await w.clock.pass(10_000);
+  expect(w.ending).toEqual({ how: 'abandon', reason: 'lease-lost' });
+  expect(calls(w, /^ended/)).toEqual([]);
+});
+
 describe('a session that cannot go on', () => {
   const live: Circumstances = { wasLive: true, liveMs: 5_000, replacements: 0, again: undefined, inherited: false };
   const calm = { liveMs: 60_000 };

@@ -58,6 +58,8 @@ export class SessionWorld {
   redisDown = false;
   audioDown = false;
   fenced = false;
+  /** Only the last move is: it was lost in between. */
+  fencedAtEnd = false;
   /** Redis' clock minus ours. */
   skewMs = 0;
   replicaShows = true;
@@ -172,7 +174,7 @@ export class SessionWorld {
         moveTo: async (state) => written(state, 'moved'),
         stopping: async () => written('stopping', 'moved'),
         checkpoint: async (at) => ((this.saved = at), written('checkpoint', 'patched')),
-        end: async (reason) => written(`end ${reason}`, 'moved'),
+        end: async (reason) => (this.fencedAtEnd ? 'fenced' : written(`end ${reason}`, 'moved')),
         append: async (event) => {
           const ok = written(`event ${event.type}`, 'ok') === 'ok';
           if (ok) this.events.push(event);
