@@ -1,11 +1,11 @@
 // A worker dies (SIGKILL, between two lines of the product's own code) at every step of a conversation's life, from the claim to the end
 // at Tavus. Others go on with it, or finish what was begun; nothing is lost, nothing is made twice unseen, nothing goes on costing.
 // The judges are Tavus' bill and call list, and Redis. Rooms need no browser here; worker-killed-while-live has real ones.
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { redisFixture } from '@tavus-fleet/testkit';
 import { expect, it } from 'vitest';
 import { figures } from '../e2e/fixtures/judge.ts';
 import { eventually } from '../e2e/fixtures/users.ts';
+import { report, today } from './fixtures/report.ts';
 import { steps, type Step } from './fixtures/steps.ts';
 import { StruckWorld } from './fixtures/struck-world.ts';
 
@@ -46,31 +46,16 @@ it(`${perStep} kills at each of ${steps.length} steps: nothing lost, nothing lea
   expect(await world.fleet.open()).toEqual([]);
   expect(Math.max(...(took.get('claimed') ?? []))).toBeLessThanOrEqual(NEVER_OWNED_MS);
   expect(p95).toBeLessThanOrEqual(RECOVERED_MS);
-  if (process.env['FULL']) report({ perStep, p95, maxima, provenMs, made: Math.max(...made.values()) });
-}, 600_000);
-
-function report(found: {
-  perStep: number;
-  p95: number;
-  maxima: Record<string, number>;
-  provenMs: number;
-  made: number;
-}): void {
-  const directory = new URL('../../docs/reports/', import.meta.url);
-  mkdirSync(directory, { recursive: true });
-  const lines = [
-    '# A worker killed at each step',
+  report('worker-killed-at-each-step', 'A worker killed at each step', [
+    `${today()}, \`FULL=1 npx vitest run --project faults test/faults/worker-killed-at-each-step.test.ts\`: SIGKILL by the worker itself`,
+    `between two lines of the product's code, ${perStep} per step. Real Redis, BullMQ, Tavus' REST side of the simulator; rooms without a browser.`,
     '',
-    `${new Date().toISOString().slice(0, 10)}, \`FULL=1 npx vitest run --project faults test/faults/worker-killed-at-each-step.test.ts\`: SIGKILL by the worker itself`,
-    `between two lines of the product's code, ${found.perStep} per step. Real Redis, BullMQ, Tavus' REST side of the simulator; rooms without a browser.`,
-    '',
-    `From the kill to live again or over: p95 ${Math.round(found.p95)} ms (without \`claimed\`, which nobody owned). Conversations lost: 0. Un-ended at Tavus: 0.`,
-    `Calls with an old epoch: 0. Most Tavus conversations of one of ours: ${found.made}. Rows of creates that never reached Tavus were closed after ${Math.round(found.provenMs / 1_000)} s.`,
+    `From the kill to live again or over: p95 ${Math.round(p95)} ms (without \`claimed\`, which nobody owned). Conversations lost: 0. Un-ended at Tavus: 0.`,
+    `Calls with an old epoch: 0. Most Tavus conversations of one of ours: ${Math.max(...made.values())}. The last row of a create that never reached Tavus`,
+    `was closed ${Math.round(provenMs / 1_000)} s after all others were live again.`,
     '',
     '| step | longest, ms |',
     '|---|---|',
-    ...Object.entries(found.maxima).map(([step, ms]) => `| ${step} | ${ms} |`),
-    '',
-  ];
-  writeFileSync(new URL('worker-killed-at-each-step.md', directory), lines.join('\n'));
-}
+    ...Object.entries(maxima).map(([step, ms]) => `| ${step} | ${ms} |`),
+  ]);
+}, 600_000);

@@ -100,10 +100,11 @@ export class LeaseKeeper {
     return this.#held.has(conversationId);
   }
 
-  /** Whether Redis has confirmed that lease lately; false also for one in its care of which nothing was heard. */
-  isFresh(conversationId: string, withinMs: number): boolean {
+  /** Whether Redis has confirmed that lease (of that owner) lately; false also for one in its care of which nothing was heard. */
+  isFresh(conversationId: string, withinMs: number, nonce?: string): boolean {
     const entry = this.#held.get(conversationId);
-    return entry !== undefined && this.#clock.now() - entry.confirmedAt <= withinMs;
+    if (!entry || (nonce !== undefined && entry.ownership.nonce !== nonce)) return false;
+    return this.#clock.now() - entry.confirmedAt <= withinMs;
   }
 
   /**

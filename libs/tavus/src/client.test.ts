@@ -1,3 +1,4 @@
+import { FleetError } from '@tavus-fleet/contracts';
 import { FakeClock, type Clock } from '@tavus-fleet/lifecycle';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTavusClient, type TavusClient, type TavusClientOptions } from './client.ts';
@@ -48,6 +49,42 @@ const impatient: Clock = {
   },
   every: () => ({ [Symbol.dispose]: () => undefined }),
 };
+
+describe('with a permit', () => {
+  const asked = (holds: (() => boolean)[]) => {
+    const world = { confirmed: 0, looks: 0 };
+    const permit = {
+      confirm: async () => void (world.confirmed += 1),
+      holds: () => ((world.looks += 1), holds.shift()?.() ?? true),
+    };
+    return { world, permit };
+  };
+
+  it('a request that lost it on the way to its connection is held back, confirmed anew, and sent once', async () => {
+    server.handler = () => ({ body: created });
+    const { world, permit } = asked([() => false]);
+    await client.createConversation(request, { ...call, permit });
+    expect(world).toEqual({ confirmed: 2, looks: 2 });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it('nothing leaves when it is gone: not what waited for a connection, not what would be tried again', async () => {
+    server.handler = () => ({ status: 503 });
+    const gone = new FleetError('lease-lost', 'x');
+    const { world, permit } = asked([() => false]);
+    const confirm = async (): Promise<void> => {
+      world.confirmed += 1;
+      if (world.confirmed > 1) throw gone;
+    };
+    await expect(client.createConversation(request, { ...call, permit: { ...permit, confirm } })).rejects.toBe(gone);
+    expect(server.requests).toEqual([]);
+    const again = connect({ clock: impatient });
+    world.confirmed = 0;
+    await expect(again.endConversation('c1', { ...call, permit: { ...permit, confirm } })).rejects.toBe(gone);
+    expect(server.requests).toHaveLength(1);
+    await again.close();
+  });
+});
 
 describe('what is sent', () => {
   it('carries key and epoch, and only what was asked for', async () => {

@@ -2,9 +2,13 @@ import { withDeadline, type Clock } from '@tavus-fleet/lifecycle';
 import { request, type Dispatcher } from 'undici';
 import type { z } from 'zod';
 import { failureOf, networkFailure, TavusFailure } from './errors.ts';
+import { NotSent, withLastLook, type Permit } from './permit.ts';
 
 /** Largest answer we read; a page of a hundred conversations is about 60 kB. */
 const BODY_MAX_BYTES = 2 * 1024 * 1024;
+
+/** A connection that takes longer than a permit lasts, so often, is none. */
+const MOST_HELD = 3;
 
 /** What a call is, for metrics: never an id. */
 export type Route = 'create' | 'get' | 'list' | 'end' | 'delete' | 'get-persona' | 'get-replica';
@@ -15,8 +19,8 @@ export type CallOptions = {
   /** Epoch of the owner on whose behalf we call; 0 or absent: nobody owns anything. */
   readonly epoch?: number;
   readonly signal: AbortSignal;
-  /** Awaited before each request leaves, also before a repeated one: may we still? What it rejects with is the call's failure. */
-  readonly allowed?: (signal: AbortSignal) => Promise<void>;
+  /** Without one: whenever asked. */
+  readonly permit?: Permit;
 };
 
 export type HttpOptions = {
@@ -64,10 +68,25 @@ export class TavusHttp {
     await this.#exchange(exchange, call);
   }
 
+  /** A request that was held back is asked for again: nothing of it has left. */
   async #exchange(exchange: Exchange, call: CallOptions): Promise<{ status: number; text: string }> {
+    for (let held = 0; ; held += 1) {
+      // Outside of the deadline: it may wait for as long as nobody can say who owns the conversation.
+      await call.permit?.confirm(call.signal);
+      try {
+        return await this.#once(exchange, call);
+      } catch (error) {
+        if (!(error instanceof NotSent)) throw error;
+        if (held >= MOST_HELD)
+          throw new TavusFailure('tavus-unavailable', `Tavus (${exchange.route}): no connection in time.`, {
+            cause: error,
+          });
+      }
+    }
+  }
+
+  async #once(exchange: Exchange, call: CallOptions): Promise<{ status: number; text: string }> {
     const { clock, onRequest } = this.#options;
-    // Outside of the deadline: it may wait for as long as nobody can say who owns the conversation.
-    await call.allowed?.(call.signal);
     const startedAt = clock.now();
     let status: RequestStatus = 'network';
     try {
@@ -98,7 +117,7 @@ export class TavusHttp {
       );
     } catch (error) {
       if (call.signal.aborted) throw call.signal.reason;
-      if (error instanceof TavusFailure) throw error;
+      if (error instanceof TavusFailure || error instanceof NotSent) throw error;
       if (isTimeout(error))
         throw new TavusFailure('tavus-timeout', `Tavus (${route}) took longer than ${ms} ms.`, {
           cause: error,
@@ -124,7 +143,7 @@ export class TavusHttp {
       },
       body: exchange.body === undefined ? null : JSON.stringify(exchange.body),
       signal,
-      dispatcher: this.#options.dispatcher,
+      dispatcher: call.permit ? withLastLook(this.#options.dispatcher, call.permit) : this.#options.dispatcher,
     });
     const parts: Uint8Array[] = [];
     let size = 0;

@@ -6,6 +6,7 @@ export type {
   TavusReplica,
 } from './answers.ts';
 export * from './callbacks.ts';
+export type { Permit } from './permit.ts';
 export * from './client.ts';
 export type { TavusNames } from './create-body.ts';
 export * from './echo-sizing.ts';

@@ -23,6 +23,7 @@ import {
   callbackToken,
   TavusFailure,
   type CreateConversation,
+  type Permit,
   type TavusClient,
 } from '@tavus-fleet/tavus';
 import type { Logger, Metrics } from '@tavus-fleet/telemetry';
@@ -144,7 +145,10 @@ const confirmOf =
 function tavusOf(deps: FactoryDeps, record: ConversationRecord, ownership: Ownership): SessionTavus {
   const { tavus, config } = deps;
   const { epoch } = ownership;
-  const allowed = confirmOf(deps, ownership);
+  const permit: Permit = {
+    confirm: confirmOf(deps, ownership),
+    holds: () => deps.keeper.isFresh(ownership.conversationId, FRESH_MS, ownership.nonce),
+  };
   const { spec, conversationId } = record;
   const isOurs = (name: string): boolean => {
     const parsed = parseTavusName(name);
@@ -179,7 +183,11 @@ function tavusOf(deps: FactoryDeps, record: ConversationRecord, ownership: Owner
       try {
         // Until it leaves it may be called off; after that it is not cut.
         return created(
-          await tavus.createConversation(request(name), { epoch, signal: NEVER, allowed: () => allowed(signal) }),
+          await tavus.createConversation(request(name), {
+            epoch,
+            signal: NEVER,
+            permit: { ...permit, confirm: () => permit.confirm(signal) },
+          }),
         );
       } catch (error) {
         if (error instanceof TavusFailure && error.outcomeUnknown) return 'unknown';
@@ -188,7 +196,7 @@ function tavusOf(deps: FactoryDeps, record: ConversationRecord, ownership: Owner
     },
     async findActive(name) {
       const signal = AbortSignal.timeout(FIND_MS);
-      for await (const conversation of tavus.allConversations({ status: 'active' }, { epoch, signal, allowed })) {
+      for await (const conversation of tavus.allConversations({ status: 'active' }, { epoch, signal, permit })) {
         if (conversation.conversationName === name && conversation.conversationUrl !== undefined)
           return created({
             conversationId: conversation.conversationId,
@@ -201,7 +209,7 @@ function tavusOf(deps: FactoryDeps, record: ConversationRecord, ownership: Owner
       const { status, conversationUrl, shutdownReason } = await tavus.getConversation(id, {
         epoch,
         signal,
-        allowed,
+        permit,
         verbose: true,
       });
       if (status === 'active') return { active: true, ...(conversationUrl === undefined ? {} : { conversationUrl }) };
@@ -209,16 +217,16 @@ function tavusOf(deps: FactoryDeps, record: ConversationRecord, ownership: Owner
     },
     async active(signal) {
       const found = new Map<string, Created>();
-      for await (const conversation of tavus.allConversations({ status: 'active' }, { epoch, signal, allowed })) {
+      for await (const conversation of tavus.allConversations({ status: 'active' }, { epoch, signal, permit })) {
         const { conversationName: name, conversationUrl } = conversation;
         if (conversationUrl !== undefined && isOurs(name))
           found.set(name, created({ conversationId: conversation.conversationId, conversationUrl }));
       }
       return found;
     },
-    end: (id, signal) => tavus.endConversation(id, { epoch, signal, allowed }),
+    end: (id, signal) => tavus.endConversation(id, { epoch, signal, permit }),
     personaName: async (signal) => {
-      const { personaName } = await tavus.getPersona(spec.personaId, { epoch, signal, allowed });
+      const { personaName } = await tavus.getPersona(spec.personaId, { epoch, signal, permit });
       if (personaName === undefined) throw new FleetError('tavus-bad-answer', 'Tavus names no persona.');
       return personaName;
     },
