@@ -44,6 +44,7 @@ function place(name: string, folder: string, extra: object): void {
 function compile(name: string, folder: string): void {
   const source = join(root, 'libs', name, 'src');
   const options = ['--noEmit', 'false', '--declaration', '--rewriteRelativeImportExtensions', '--target', 'es2023'];
+  mkdirSync(join(root, '.cache'), { recursive: true });
   const config = join(root, '.cache', `tsconfig.pack-${name}.json`);
   writeFileSync(
     config,
