@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { seeded } from '@tavus-fleet/testkit/signals';
 import { expect, it } from 'vitest';
 import { eventually } from '../e2e/fixtures/users.ts';
-import { WebhookWorld, WHOLE } from '../fixtures/webhook-world.ts';
+import { WHOLE } from '../fixtures/receiver.ts';
+import { WebhookWorld } from '../fixtures/webhook-world.ts';
 
 it.concurrent('reach a receiver that fails, hangs and hangs up: the same id and bytes, until it takes them', async () => {
   await using world = await WebhookWorld.start();
