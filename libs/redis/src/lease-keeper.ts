@@ -179,9 +179,9 @@ export class LeaseKeeper {
       entry.desired = desired;
       this.#tell(entry, () => entry.listener.onDesired?.(desired));
     }
-    if (tavusShutdown !== undefined && tavusShutdown !== entry.tavusShutdown) {
-      entry.tavusShutdown = tavusShutdown;
-      this.#tell(entry, () => entry.listener.onTavusShutdown?.(tavusShutdown));
+    if (tavusShutdown !== entry.tavusShutdown) {
+      entry.tavusShutdown = tavusShutdown; // gone again once another call is the conversation's: its own end may have the same reason
+      if (tavusShutdown !== undefined) this.#tell(entry, () => entry.listener.onTavusShutdown?.(tavusShutdown));
     }
   }
 

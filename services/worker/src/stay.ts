@@ -121,7 +121,7 @@ export class Stay {
       session.ownership,
       {
         lost: () => session.lost(),
-        tavusShutdown: (reason) => session.tavusShutdown(reason),
+        tavusShutdown: (reason) => session.shutdown.told(reason),
         desired: (verb) => {
           if (verb === 'cancel') session.asked('cancel');
           else mark ??= this.#clock.after(MARK_MS, () => session.asked('stop'));

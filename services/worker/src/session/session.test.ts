@@ -26,17 +26,17 @@ describe('a live session', () => {
     },
     {
       when: 'Tavus calls back that it is over',
-      act: (w) => w.session.tavusShutdown('max_call_duration reached'),
+      act: (w) => w.session.shutdown.told('max_call_duration reached'),
       reason: 'tavus-ended',
     },
     {
       when: 'Tavus calls back that somebody has ended it',
-      act: (w) => w.session.tavusShutdown('end_conversation_endpoint_hit'),
+      act: (w) => w.session.shutdown.told('end_conversation_endpoint_hit'),
       reason: 'tavus-ended',
     },
     {
       when: 'Tavus calls back that nobody pays',
-      act: (w) => w.session.tavusShutdown('out of conversational credits'),
+      act: (w) => w.session.shutdown.told('out of conversational credits'),
       reason: 'tavus-credits',
     },
     {
@@ -271,7 +271,7 @@ describe('Tavus’ word on the end of its call', () => {
     const w = new SessionWorld();
     w.run();
     await w.clock.pass(100);
-    w.session.tavusShutdown(reason);
+    w.session.shutdown.told(reason);
     await w.clock.pass(5_000);
     expect(w.ending).toMatchObject({ reason: ends });
     expect(w.stillOpen()).toEqual([]);
@@ -280,7 +280,7 @@ describe('Tavus’ word on the end of its call', () => {
   test('says when a call was cut before its time', async () => {
     const w = new SessionWorld({ limits: { maxDurationSeconds: 60 } });
     await w.live();
-    w.session.tavusShutdown('max_call_duration reached');
+    w.session.shutdown.told('max_call_duration reached');
     await w.clock.pass(5_000);
     const [error] = w.events.filter(({ type }) => type === 'error');
     expect(error).toMatchObject({ data: { fatal: true, message: expect.stringContaining('minutes may be used up') } });
@@ -290,7 +290,7 @@ describe('Tavus’ word on the end of its call', () => {
     const w = new SessionWorld();
     await w.live();
     w.session.asked('cancel');
-    w.session.tavusShutdown('end_conversation_endpoint_hit');
+    w.session.shutdown.told('end_conversation_endpoint_hit');
     await w.clock.pass(5_000);
     expect(w.ending).toMatchObject({ reason: 'canceled' });
   });

@@ -28,7 +28,8 @@ import {
 import { SessionOutput } from './output.ts';
 import { placeOf } from './resume.ts';
 import { tracedEnd, tracedStart } from './session-trace.ts';
-import { afterUserRoom, errorOfShutdown, onlyCleansUp, startLimitMs, takeoverOf, whatFollows } from './succession.ts';
+import { ShutdownWord } from './shutdown-word.ts';
+import { afterUserRoom, onlyCleansUp, startLimitMs, takeoverOf, whatFollows } from './succession.ts';
 import { UNTIL_REDIS } from '../until-redis.ts';
 
 /** From the deadline of a drain to giving up: time to say `stopping`, end the Tavus conversation and write the reason. */
@@ -42,6 +43,8 @@ const REJOIN_MS = 15_000;
  * the same from where its predecessor stood (succession.ts, inheritance.ts, feed.ts).
  */
 export class Session {
+  /** Tavus' own word that the call is over: sooner than what the room shows, and before anybody has joined the only one. */
+  readonly shutdown: ShutdownWord;
   readonly #deps: SessionDeps;
   readonly #endings = new Endings();
   readonly #started = new Latch<'live' | Ending>();
@@ -115,6 +118,8 @@ export class Session {
       nowMs: () => this.#redisNowMs,
       secrets: () => this.#readSecrets(this.#giveUp.signal),
     });
+    const forMs = (): number => (record.liveAt === undefined ? this.#liveMs : this.#ageMs(record.liveAt));
+    this.shutdown = new ShutdownWord(record, forMs, (error) => this.#cannotGoOn(error));
     this.#unheard = makeUnheard(deps, {
       heard: () => this.#output.hold(false),
       lost: (error) => this.#cannotGoOn(error),
@@ -148,13 +153,6 @@ export class Session {
   /** Another owner holds the conversation: leave silently, end nothing, write nothing. */
   lost(): void {
     this.#endings.set({ how: 'abandon', reason: 'lease-lost' });
-  }
-
-  /** Tavus' own word that the call is over: sooner than what the room shows, and before anybody has joined the only one. */
-  tavusShutdown(reason: string): void {
-    const { record } = this.#deps;
-    const forMs = record.liveAt === undefined ? this.#liveMs : this.#ageMs(record.liveAt);
-    this.#cannotGoOn(errorOfShutdown(reason, forMs, record.spec.limits.maxDurationSeconds * 1_000));
   }
 
   /** Finishes what was accepted, also what Redis has taken and we have not read yet; then ends with this reason. */
@@ -244,6 +242,7 @@ export class Session {
     const saving = (): Promise<string> => records.created(created, this.#replacements);
     if ((await this.#untilRedis(signal, saving)) === 'fenced')
       throw new FleetError('lease-lost', 'Another worker owns the conversation.');
+    this.shutdown.uses(created.conversationId);
     await together(signal, [
       (own) => this.#startService(service, own),
       (own) => this.#joinUserRoom(room, secrets, own),

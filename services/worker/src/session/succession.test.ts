@@ -366,6 +366,17 @@ describe('a session that cannot go on', () => {
     expect(w.stillOpen()).toEqual([]);
   });
 
+  test('Tavus’ word on the one that was replaced does not end the one in its place; its own does', async () => {
+    const w = new SessionWorld({}, { ...lost, succession: { predecessor, again: again('replica-lost', 'replace') } });
+    w.session.shutdown.told('end_conversation_endpoint_hit'); // called back before this one is in the record
+    await w.live();
+    expect(w.ending).toBeUndefined();
+    w.session.shutdown.told('end_conversation_endpoint_hit');
+    await w.clock.pass(5_000);
+    expect(w.ending).toMatchObject({ reason: 'tavus-ended' });
+    expect(w.stillOpen()).toEqual([]);
+  });
+
   test('when what it was to go back into is gone, and it was begun anew before, it is over', async () => {
     const w = new SessionWorld(
       {},
