@@ -7,6 +7,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Chromium } from '@tavus-fleet/chromium';
+import { systemClock } from '@tavus-fleet/lifecycle';
+import { BrowserPool, type BrowserIncident } from '@tavus-fleet/rooms/browser-pool';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 const signal = (): AbortSignal => AbortSignal.timeout(60_000);
@@ -69,6 +71,38 @@ describe('Chromium', () => {
   it('rejects a page that cannot be loaded and tells its memory', async () => {
     await expect(browser.openPage('http://127.0.0.1:1/', signal())).rejects.toMatchObject({ code: 'browser-failed' });
     expect(await browser.memoryBytes()).toBeGreaterThan(20e6);
+  });
+});
+
+describe('a page that takes more memory than it may', () => {
+  it('is ended alone, and told with what it held', async () => {
+    const server = createServer((_request, response) => response.end('page')).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    // A listening TCP server's address is always an AddressInfo.
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    const incidents: BrowserIncident[] = [];
+    const pool = new BrowserPool({
+      chromium: { env: process.env },
+      sessionsPerBrowser: 10,
+      sessionsUntilRetired: 10,
+      maxPageBytes: 300 * 2 ** 20,
+      log: () => undefined,
+      onIncident: (incident) => incidents.push(incident),
+      clock: systemClock,
+    });
+    const browser = await pool.reserve().browser;
+    const [greedy, neighbour] = await Promise.all([browser.openPage(url, signal()), browser.openPage(url, signal())]);
+    const gone = new Promise((resolve) => greedy.onClosed(resolve));
+    await greedy.call(
+      '(megabytes) => { globalThis.held = Array.from({ length: megabytes }, () => new Uint8Array(2 ** 20).fill(1)); }',
+      [400],
+      signal(),
+    );
+    expect(await gone).toBe('crash');
+    expect(await neighbour.call('() => 1', [], signal())).toBe(1);
+    expect(incidents).toMatchObject([{ what: 'page-bloated', detail: expect.stringMatching(/: 4\d\d MB$/) }]);
+    await pool.close();
+    server.close();
   });
 });
 

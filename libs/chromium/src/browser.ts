@@ -6,7 +6,7 @@ import { Cdp } from './cdp.ts';
 import type { Environment } from './environment.ts';
 import { findChromium, type FoundChromium } from './find.ts';
 import { chromiumFlags } from './flags.ts';
-import { processTreeMemoryBytes } from './memory.ts';
+import { browserProcesses, processTreeMemoryBytes, type BrowserProcess } from './memory.ts';
 import { makeProfile, removeProfile } from './profile.ts';
 import { openPage, type OpenPageOptions, type Page } from './page.ts';
 
@@ -24,6 +24,7 @@ export type LaunchOptions = {
 };
 
 const closeTimeoutMs = 3_000;
+const answerTimeoutMs = 60_000;
 
 /**
  * One Chromium: its process group, its pipe and its throw-away profile. It dies with our process because its debugging pipe
@@ -82,6 +83,22 @@ export class Chromium {
   /** PSS of the whole process tree, bytes. */
   memoryBytes(): Promise<number> {
     return processTreeMemoryBytes(this.pid);
+  }
+
+  /** Its processes and their unshared memory. */
+  processes(): Promise<readonly BrowserProcess[]> {
+    return browserProcesses(this.pid);
+  }
+
+  /** Resolves when the browser process answers, however late. Rejects when it is gone. */
+  async answer(): Promise<void> {
+    // Whoever asks counts the time: a deadline here would also run out while our own process stood still.
+    await this.#cdp.send('Browser.getVersion', {}, { timeoutMs: answerTimeoutMs });
+  }
+
+  /** SIGKILL to the whole group, for a browser that does not answer: `exited` then says that nobody asked it to leave. */
+  kill(): void {
+    killGroup(this.pid);
   }
 
   close(): Promise<void> {

@@ -33,6 +33,23 @@ async function memoryOf(pid: number): Promise<number> {
   const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
   const pss = /^Pss:\s+(\d+) kB/m.exec(rollup)?.[1];
   if (pss) return Number(pss) * 1024;
+  return privateBytes(pid);
+}
+
+async function privateBytes(pid: number): Promise<number> {
   const [, resident, shared] = (await readFile(`/proc/${pid}/statm`, 'utf8').catch(() => '')).split(' ').map(Number);
   return Math.max(0, ((resident ?? 0) - (shared ?? 0)) * pageBytes);
+}
+
+/** One process of a browser: what it holds for itself alone, bytes, and whether it is a page's. */
+export type BrowserProcess = { readonly pid: number; readonly privateBytes: number; readonly renderer: boolean };
+
+/** The processes of a tree with their unshared memory: two small files each, so cheap enough to be asked every few seconds (PSS is not). */
+export async function browserProcesses(rootPid: number): Promise<BrowserProcess[]> {
+  return Promise.all(
+    (await processTree(rootPid)).map(async (pid) => {
+      const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''); // gone meanwhile
+      return { pid, privateBytes: await privateBytes(pid), renderer: /--type=renderer\b/.test(command) };
+    }),
+  );
 }

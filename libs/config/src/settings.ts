@@ -39,6 +39,8 @@ export type WorkerConfig = Product & {
   /** Shares, 0–1, from which on no further session is taken. */
   readonly limits: { readonly cpu: number; readonly memory: number };
   readonly sessionsPerBrowser: number;
+  readonly sessionsUntilNewBrowser: number;
+  readonly maxPageBytes: number;
   readonly drainMs: number;
   readonly chromium: ChromiumSettings;
   /** undefined: Daily's own. */
@@ -123,6 +125,8 @@ export const shapes: { readonly [S in keyof Settings]: (values: Values) => Setti
     maxSessions: values.WORKER_MAX_SESSIONS,
     limits: { cpu: values.WORKER_CPU_LIMIT_PERCENT / 100, memory: values.WORKER_MEMORY_LIMIT_PERCENT / 100 },
     sessionsPerBrowser: values.WORKER_SESSIONS_PER_BROWSER,
+    sessionsUntilNewBrowser: values.WORKER_SESSIONS_UNTIL_NEW_BROWSER,
+    maxPageBytes: values.WORKER_PAGE_MEMORY_MB * 2 ** 20,
     drainMs: values.WORKER_DRAIN_SECONDS * 1000,
     chromium: { path: values.CHROMIUM_PATH, sandbox: values.CHROMIUM_SANDBOX, proxy: values.CHROMIUM_PROXY },
     dailyBundleUrl: values.DAILY_BUNDLE_URL?.replace(/\/call-machine-object-bundle\.js$/, ''),

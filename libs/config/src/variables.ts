@@ -211,6 +211,21 @@ export const variables = {
     fallback: '10',
     format: integer(1, 100),
   }),
+  WORKER_SESSIONS_UNTIL_NEW_BROWSER: variable({
+    group: 'Worker',
+    usedBy: ['worker'],
+    about: 'A Chromium that has served so many sessions takes no more; it is closed when its last one is over.',
+    fallback: '200',
+    format: integer(1, 1_000_000),
+  }),
+  WORKER_PAGE_MEMORY_MB: variable({
+    group: 'Worker',
+    usedBy: ['worker'],
+    about:
+      'A page whose process holds more memory of its own is killed; its session goes on in a new one. A session needs about a tenth of the fallback.',
+    fallback: '1024',
+    format: integer(64, 65_536),
+  }),
   WORKER_DRAIN_SECONDS: variable({
     group: 'Worker',
     usedBy: ['worker'],

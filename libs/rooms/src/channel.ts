@@ -37,6 +37,7 @@ export class Channel {
   #identity: Identity;
   #nextId = 1;
   #aliveAt: number;
+  #beatAt: number;
   #window = { second: 0, messages: 0 };
 
   constructor(socket: WebSocket, identity: Identity, hooks: ChannelHooks, clock: Clock = systemClock) {
@@ -45,6 +46,7 @@ export class Channel {
     this.#hooks = hooks;
     this.#clock = clock;
     this.#aliveAt = clock.now();
+    this.#beatAt = this.#aliveAt;
     socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     socket.on('close', () => this.#end({ code: 'page-silent', reason: 'The page closed its channel.' }));
     this.#send({ type: 'welcome' });
@@ -101,6 +103,10 @@ export class Channel {
   }
 
   #beat(): void {
+    // Our own process stood still: what the page said meanwhile is not read yet, and its silence is ours.
+    const stoodStillMs = this.#clock.now() - this.#beatAt - heartbeatMs;
+    if (stoodStillMs > heartbeatMs) this.#aliveAt += stoodStillMs;
+    this.#beatAt = this.#clock.now();
     if (this.#clock.now() - this.#aliveAt > pageSilentMs)
       return this.#end({ code: 'page-silent', reason: `The page did not answer for ${pageSilentMs} ms.` });
     this.#send({ type: 'heartbeat' });

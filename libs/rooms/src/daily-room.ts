@@ -13,7 +13,7 @@ const answerSlackMs = 5_000;
 const commandTimeoutMs = 8_000;
 const flushTimeoutMs = 2_000;
 const leaveTimeoutMs = 8_000;
-const blameGraceMs = 1_000;
+const blameGraceMs = 300;
 /** Events that the page sent before anyone listened. */
 const maxEarlyEvents = 256;
 

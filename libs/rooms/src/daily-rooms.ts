@@ -1,6 +1,7 @@
-import { Chromium, type LaunchOptions } from '@tavus-fleet/chromium';
+import type { LaunchOptions } from '@tavus-fleet/chromium';
 import { FleetError } from '@tavus-fleet/contracts';
-import { firstOf, systemClock, withDeadline, type Clock } from '@tavus-fleet/lifecycle';
+import { firstOf, sleep, systemClock, withDeadline, type Clock } from '@tavus-fleet/lifecycle';
+import { BrowserPool, type BrowserIncident, type Slot } from './browser-pool.ts';
 import { DailyRoom } from './daily-room.ts';
 import { PageServer } from './page-server.ts';
 import type { Room, Rooms } from './port.ts';
@@ -13,6 +14,12 @@ export type DailyRoomsOptions = {
   readonly bundleUrl?: string;
   /** Sessions that share one browser, so also its network service: what dies together. Default 10. */
   readonly sessionsPerBrowser?: number;
+  /** A browser that has served so many sessions is replaced as soon as it is empty. Default 200. */
+  readonly sessionsUntilRetired?: number;
+  /** A page whose process holds more unshared memory is killed, bytes. Default 1 GiB: a session needs a tenth of it. */
+  readonly maxPageBytes?: number;
+  /** Default: told to `log`. */
+  readonly onIncident?: (incident: BrowserIncident) => void;
   /** Start the first browser at once instead of with the first session. */
   readonly prewarm?: boolean;
   readonly log?: (line: string) => void;
@@ -21,9 +28,9 @@ export type DailyRoomsOptions = {
   readonly onConsole?: (text: string) => void;
 };
 
-type Slot = { readonly browser: Promise<Chromium>; pid?: number; readonly rooms: Set<DailyRoom>; opening: number };
-
 const openTimeoutMs = 45_000;
+const exitGraceMs = 200;
+const gone = (): FleetError => new FleetError('browser-failed', 'The browser went while the page opened, twice.');
 const startPage = '(hello) => globalThis.tavusFleet.start(hello)';
 
 /** Makes rooms on real Chromium and the real daily-js. Nothing is started until it is needed, unless `prewarm`. */
@@ -35,15 +42,11 @@ export async function createDailyRooms(options: DailyRoomsOptions = {}): Promise
   return new DailyRooms(server, options);
 }
 
-/**
- * The browsers and which session sits in which. A browser that died is dropped at once and its sessions hear of it; the next
- * `open` starts another. An empty browser stays only while it is the last one. One `close` ends everything.
- */
+/** Opens rooms in the browsers of a pool. One `close` ends everything. */
 export class DailyRooms implements Rooms {
   readonly #server: PageServer;
   readonly #options: DailyRoomsOptions;
-  readonly #slots = new Set<Slot>();
-  readonly #over = new AbortController();
+  readonly #pool: BrowserPool;
   readonly #log: (line: string) => void;
   #closing: Promise<void> | undefined;
 
@@ -52,35 +55,40 @@ export class DailyRooms implements Rooms {
     this.#server = server;
     this.#options = options;
     this.#log = options.log ?? (() => undefined);
-    if (options.prewarm) this.#launch();
+    this.#pool = new BrowserPool({
+      chromium: options.chromium,
+      sessionsPerBrowser: options.sessionsPerBrowser ?? 10,
+      sessionsUntilRetired: options.sessionsUntilRetired ?? 200,
+      maxPageBytes: options.maxPageBytes ?? 1024 * 2 ** 20,
+      log: this.#log,
+      onIncident:
+        options.onIncident ??
+        (({ what, sessions, detail }) => this.#log(`browser ${what} (${sessions} sessions): ${detail}`)),
+      clock: options.clock ?? systemClock,
+    });
+    if (options.prewarm) this.#pool.launch();
   }
 
   async open(identity: { conversationId: string; epoch: number }, signal: AbortSignal): Promise<Room> {
-    if (this.#over.signal.aborted) throw new FleetError('browser-failed', 'The rooms are closed.');
-    const merged = AbortSignal.any([signal, this.#over.signal]);
-    const slot = this.#freeSlot();
-    slot.opening += 1;
-    try {
-      return await withDeadline(
-        { signal: merged, ms: openTimeoutMs, what: 'Opening a session page', code: 'browser-failed' },
-        (inner) => this.#openIn(slot, identity, inner),
-      );
-    } finally {
-      slot.opening -= 1;
-      this.#tidy();
-    }
+    if (this.#pool.over.aborted) throw new FleetError('browser-failed', 'The rooms are closed.');
+    const merged = AbortSignal.any([signal, this.#pool.over]);
+    return withDeadline(
+      { signal: merged, ms: openTimeoutMs, what: 'Opening a session page', code: 'browser-failed' },
+      async (inner) => {
+        const first = await this.#tryOpen(identity, inner);
+        // A browser that dies while a page opens in it says nothing about the session: another one may try, once.
+        return first ?? (await this.#tryOpen(identity, inner)) ?? Promise.reject(gone());
+      },
+    );
   }
 
   /** Process ids of the browsers that run: for fault tests and the debug page. */
   get browserPids(): readonly number[] {
-    return [...this.#slots].flatMap((slot) => (slot.pid === undefined ? [] : [slot.pid]));
+    return this.#pool.pids;
   }
 
-  async memoryBytes(): Promise<number> {
-    const sizes = await Promise.all(
-      [...this.#slots].map(async (slot) => (await slot.browser.catch(() => undefined))?.memoryBytes() ?? 0),
-    );
-    return sizes.reduce((sum, size) => sum + size, 0);
+  memoryBytes(): Promise<number> {
+    return this.#pool.memoryBytes();
   }
 
   close(): Promise<void> {
@@ -89,11 +97,31 @@ export class DailyRooms implements Rooms {
   }
 
   async #close(): Promise<void> {
-    this.#over.abort(new FleetError('browser-failed', 'The rooms are closed.'));
-    const slots = [...this.#slots];
-    await Promise.allSettled(slots.flatMap((slot) => [...slot.rooms]).map((room) => room.close()));
-    await Promise.allSettled(slots.map(async (slot) => (await slot.browser).close()));
+    await this.#pool.close();
     await this.#server.close();
+  }
+
+  /** Undefined: the browser, which had started, went meanwhile. */
+  async #tryOpen(
+    identity: { conversationId: string; epoch: number },
+    signal: AbortSignal,
+  ): Promise<DailyRoom | undefined> {
+    const slot = this.#pool.reserve();
+    try {
+      return await this.#openIn(slot, identity, signal);
+    } catch (error) {
+      if (signal.aborted || !(await this.#went(slot))) throw error;
+      return undefined;
+    } finally {
+      this.#pool.release(slot);
+    }
+  }
+
+  /** Its pipe closes a moment before its exit is known. */
+  async #went({ running }: Slot): Promise<boolean> {
+    if (!running) return false;
+    const soon = sleep(this.#options.clock ?? systemClock, exitGraceMs).then(() => false);
+    return firstOf([running.exited.then(() => true), soon]);
   }
 
   async #openIn(
@@ -122,7 +150,7 @@ export class DailyRooms implements Rooms {
         });
         await started;
         signal.throwIfAborted();
-        this.#adopt(slot, room);
+        this.#pool.add(slot, room);
         return room;
       } finally {
         unused.abort(new FleetError('deadline-exceeded', 'The page did not connect.'));
@@ -130,57 +158,6 @@ export class DailyRooms implements Rooms {
     } catch (error) {
       await page.close();
       throw error;
-    }
-  }
-
-  #adopt(slot: Slot, room: DailyRoom): void {
-    slot.rooms.add(room);
-    void this.#release(slot, room);
-  }
-
-  async #release(slot: Slot, room: DailyRoom): Promise<void> {
-    await room.closed;
-    slot.rooms.delete(room);
-    this.#tidy();
-  }
-
-  #freeSlot(): Slot {
-    const most = this.#options.sessionsPerBrowser ?? 10;
-    // The fullest that still has a place: so that others become empty and can go.
-    const free = [...this.#slots]
-      .filter((slot) => slot.rooms.size + slot.opening < most)
-      .toSorted((a, b) => b.rooms.size - a.rooms.size);
-    return free[0] ?? this.#launch();
-  }
-
-  #launch(): Slot {
-    const browser = Chromium.launch({ log: this.#log, ...this.#options.chromium }, this.#over.signal);
-    const slot: Slot = { browser, rooms: new Set(), opening: 0 };
-    this.#slots.add(slot);
-    void this.#watch(slot);
-    return slot;
-  }
-
-  async #watch(slot: Slot): Promise<void> {
-    try {
-      const browser = await slot.browser;
-      slot.pid = browser.pid;
-      const { asked, code, signal } = await browser.exited;
-      if (!asked)
-        this.#log(`Chromium ended by itself (code ${code}, signal ${signal}) with ${slot.rooms.size} sessions`);
-    } catch (error) {
-      this.#log(`Chromium did not start: ${error instanceof Error ? error.message : String(error)}`); // `open` rejects with the same
-    }
-    this.#slots.delete(slot);
-    for (const room of slot.rooms) room.browserFailed('The browser of this session is gone.');
-  }
-
-  /** Closes empty browsers beyond the last one. */
-  #tidy(): void {
-    for (const slot of this.#slots) {
-      if (this.#slots.size <= 1 || slot.rooms.size + slot.opening > 0) continue;
-      this.#slots.delete(slot);
-      void slot.browser.then((browser) => browser.close());
     }
   }
 }

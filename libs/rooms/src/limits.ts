@@ -23,8 +23,8 @@ export const heartbeatMs = 500;
 export const silenceAfterMs = 2_000;
 /** … and for this long it leaves both rooms. */
 export const leaveAfterMs = 5_000;
-/** Node side: a page whose worker or main thread has not answered for this long is given up. */
-export const pageSilentMs = 6_000;
+/** Node side: a page whose worker or main thread has not answered for this long is given up; seen with the next heartbeat. Joining takes the main thread a second on two busy cores. */
+export const pageSilentMs = 4_000;
 
 /** Peak (of 32767) up to which a 10 ms frame of received audio is silence: −46 dBFS, above Opus' comfort noise, below a whisper. */
 export const speechThreshold = 164;

@@ -35,6 +35,9 @@ export type CallbackOutcome = (typeof callbackOutcomes)[number];
 /** Why Tavus may refuse the whole fleet. */
 const refusalReasons = ['capacity', 'auth', 'credits'] as const;
 
+/** What went wrong with a browser. */
+export const browserIncidents = ['died', 'not-started', 'hung', 'bloated', 'page-bloated'] as const;
+
 /** The names of the metrics; `createMetrics` may be told to expose some of them only. */
 export const metricNames = [
   'fleet_conversations',
@@ -51,6 +54,7 @@ export const metricNames = [
   'fleet_tavus_audit_age_seconds',
   'fleet_tavus_refuses',
   'fleet_browser_memory_bytes',
+  'fleet_browser_incidents_total',
   'fleet_webhooks_total',
   'fleet_webhooks_waiting',
   'fleet_tavus_callbacks_total',
@@ -78,6 +82,7 @@ export type Metrics = {
   /** How old that count is. */
   tavusAuditAge(seconds: number): void;
   browserMemory(bytes: number): void;
+  browserIncident(what: (typeof browserIncidents)[number]): void;
   webhook(outcome: WebhookOutcome): void;
   /** Webhooks that wait for their first or a further try. */
   webhooksWaiting(count: number): void;
@@ -170,6 +175,13 @@ export function createMetrics(options: { only?: readonly MetricName[]; processMe
   );
   const memory = gauge('fleet_browser_memory_bytes', 'Resident memory of the browsers of this worker.');
 
+  const incidents = new Counter({
+    name: 'fleet_browser_incidents_total',
+    help: 'Browsers and pages that died, hung or held too much memory. Their sessions go on in new ones.',
+    labelNames: ['what'],
+    registers: where('fleet_browser_incidents_total'),
+  });
+
   const webhooks = new Counter({
     name: 'fleet_webhooks_total',
     help: 'Attempts to deliver a webhook by outcome.',
@@ -207,6 +219,7 @@ export function createMetrics(options: { only?: readonly MetricName[]; processMe
     tavusUnended: (count) => finite(count, (value) => unended.set(value)),
     tavusRefuses: (why) => refusalReasons.forEach((each) => refuses.set({ why: each }, each === why ? 1 : 0)),
     tavusAuditAge: (seconds) => finite(seconds, (value) => auditAge.set(value)),
+    browserIncident: (what) => incidents.inc({ what: oneOf(browserIncidents, what) }),
     browserMemory: (bytes) => finite(bytes, (value) => memory.set(value)),
     webhook: (outcome) => webhooks.inc({ outcome: oneOf(webhookOutcomes, outcome) }),
     webhooksWaiting: (count) => finite(count, (value) => waiting.set(value)),

@@ -25,7 +25,7 @@ import {
 } from '@tavus-fleet/redis';
 import { createDailyRooms, type Rooms } from '@tavus-fleet/rooms';
 import { createTavusClient } from '@tavus-fleet/tavus';
-import { createMetrics, startTracing, tavusRequestMeter, type Logger } from '@tavus-fleet/telemetry';
+import { createMetrics, startTracing, tavusRequestMeter, type Logger, type Metrics } from '@tavus-fleet/telemetry';
 import packageJson from '../package.json' with { type: 'json' };
 import { ControlJobs } from './control.ts';
 import { bandsFor } from './load/brake.ts';
@@ -46,7 +46,7 @@ import type { WorkerParts } from './worker.ts';
 export async function compose(
   config: WorkerConfig,
   log: Logger,
-  openRooms: (config: WorkerConfig, log: Logger) => Promise<Rooms>,
+  openRooms: (config: WorkerConfig, log: Logger, metrics: Metrics) => Promise<Rooms>,
 ): Promise<{ parts: WorkerParts; close: () => Promise<void> }> {
   await using held = new AsyncDisposableStack();
   const workerId = `w-${randomBytes(6).toString('hex')}`;
@@ -130,7 +130,7 @@ export async function compose(
     onRequest: tavusRequestMeter(metrics),
   });
   held.defer(() => tavus.close());
-  const rooms = await openRooms(config, log);
+  const rooms = await openRooms(config, log, metrics);
   held.defer(() => rooms.close());
 
   const parts: WorkerParts = {
@@ -173,8 +173,8 @@ export async function compose(
 /** Rooms in headless Chromium. `env` is what it may inherit of. */
 export function chromiumRooms(
   env: Readonly<Record<string, string | undefined>>,
-): (config: WorkerConfig, log: Logger) => Promise<Rooms> {
-  return (config, log) =>
+): (config: WorkerConfig, log: Logger, metrics: Metrics) => Promise<Rooms> {
+  return (config, log, metrics) =>
     createDailyRooms({
       chromium: {
         env,
@@ -184,6 +184,12 @@ export function chromiumRooms(
       },
       bundleUrl: config.dailyBundleUrl ?? '',
       sessionsPerBrowser: config.sessionsPerBrowser,
+      sessionsUntilRetired: config.sessionsUntilNewBrowser,
+      maxPageBytes: config.maxPageBytes,
+      onIncident: (incident) => {
+        metrics.browserIncident(incident.what);
+        log.warn(incident, 'browser trouble');
+      },
       prewarm: true,
       log: (line) => log.debug({ line }, 'browser'),
       clock: systemClock,
