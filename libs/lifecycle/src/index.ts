@@ -6,5 +6,6 @@ export * from './first-of.ts';
 export * from './latch.ts';
 export * from './or-aborted.ts';
 export * from './retry.ts';
+export * from './rounds.ts';
 export * from './shutdown-signal.ts';
 export * from './together.ts';

@@ -1,5 +1,5 @@
 import { StartData, type ConversationState } from '@tavus-fleet/contracts';
-import type { Clock, Timer } from '@tavus-fleet/lifecycle';
+import { Rounds, type Clock } from '@tavus-fleet/lifecycle';
 
 /** What the sweeper sees of a conversation. */
 export type Waiting = {
@@ -43,34 +43,26 @@ const RECORDLESS_MS = 60_000;
  */
 export class Sweeper {
   readonly #port: SweeperPort;
-  readonly #clock: Clock;
   readonly #onError: (error: unknown) => void;
-  #timer: Timer | undefined;
-  #sweeping: Promise<void> | undefined;
+  readonly #rounds: Rounds;
 
   constructor(port: SweeperPort, clock: Clock, onError: (error: unknown) => void) {
     this.#port = port;
-    this.#clock = clock;
     this.#onError = onError;
+    this.#rounds = new Rounds(() => this.#sweep(), { everyMs: ASK_EVERY_MS, clock, onError });
   }
 
   start(): void {
-    this.#timer ??= this.#clock.every(ASK_EVERY_MS, () => void this.sweep());
+    this.#rounds.start();
   }
 
   /** One pass, if it is this worker's turn; one that is still under way is not overtaken. Never rejects. */
   sweep(): Promise<void> {
-    this.#sweeping ??= this.#sweep()
-      .catch(this.#onError)
-      .finally(() => {
-        this.#sweeping = undefined;
-      });
-    return this.#sweeping;
+    return this.#rounds.now();
   }
 
-  async close(): Promise<void> {
-    this.#timer?.[Symbol.dispose]();
-    await this.#sweeping;
+  close(): Promise<void> {
+    return this.#rounds.close();
   }
 
   async #sweep(): Promise<void> {

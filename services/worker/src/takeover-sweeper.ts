@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '@tavus-fleet/lifecycle';
+import { Rounds, type Clock } from '@tavus-fleet/lifecycle';
 
 export interface TakeoverPort {
   /** How long Redis has answered this worker without a gap, ms. */
@@ -31,35 +31,29 @@ export class TakeoverSweeper {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #onError: (error: unknown) => void;
+  readonly #rounds: Rounds;
   readonly #enqueuedAt = new Map<string, number>();
-  #timer: Timer | undefined;
-  #sweeping: Promise<void> | undefined;
 
   constructor(port: TakeoverPort, clock: Clock, onError: (error: unknown) => void, random: () => number = Math.random) {
     this.#port = port;
     this.#clock = clock;
     this.#onError = onError;
+    this.#rounds = new Rounds(() => this.#sweep(), { everyMs: EVERY_MS, clock, onError });
     this.#random = random;
   }
 
   start(): void {
-    this.#timer ??= this.#clock.every(EVERY_MS, () => void this.sweep());
+    this.#rounds.start();
   }
 
   /** One look; one that is still under way is not overtaken. Never rejects. */
   sweep(): Promise<void> {
-    this.#sweeping ??= this.#sweep()
-      .catch(this.#onError)
-      .finally(() => {
-        this.#sweeping = undefined;
-      });
-    return this.#sweeping;
+    return this.#rounds.now();
   }
 
   /** What was taken is the sessions' business. */
-  async close(): Promise<void> {
-    this.#timer?.[Symbol.dispose]();
-    await this.#sweeping;
+  close(): Promise<void> {
+    return this.#rounds.close();
   }
 
   async #sweep(): Promise<void> {
