@@ -34,7 +34,7 @@ export const steps: readonly Step[] = [
   { name: 'lint', argv: nx('lint'), timeoutMs: minutes(5) },
   { name: 'typecheck', argv: nx('typecheck'), timeoutMs: minutes(5) },
   { name: 'boundaries', argv: [join(root, 'infra/checks/boundaries.ts')], timeoutMs: minutes(1) },
-  { name: 'unit', argv: nx('test'), timeoutMs: minutes(5), reports: join(reportDir, 'unit') },
+  { ...vitest('unit'), timeoutMs: minutes(5) },
   { ...vitest('parity'), timeoutMs: minutes(3) },
   { ...vitest('redis'), timeoutMs: minutes(5), needs: ['redis'] },
   { ...vitest('integration'), timeoutMs: minutes(10), needs: ['redis', 'chromium'] },
