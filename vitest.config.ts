@@ -47,7 +47,19 @@ export default defineConfig({
       {
         test: {
           name: 'faults',
-          include: ['test/faults/**/*.test.ts'],
+          include: ['test/faults/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          ...onSharedMachines,
+          // Whole fleets in one process, without browsers: they wait most of the time, each on keys of its own.
+          maxWorkers: 3,
+          globalSetup: redisSetup,
+        },
+      },
+      {
+        test: {
+          name: 'faults-live',
+          include: ['test/faults/live/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           ...inTurn,

@@ -38,7 +38,8 @@ export const steps: readonly Step[] = [
   { ...vitest('parity'), timeoutMs: minutes(3) },
   { ...vitest('redis'), timeoutMs: minutes(5), needs: ['redis'] },
   { ...vitest('integration'), timeoutMs: minutes(10), needs: ['redis', 'chromium'] },
-  { ...vitest('faults'), timeoutMs: minutes(15), needs: ['redis', 'chromium'], after: 'typecheck' },
+  { ...vitest('faults'), timeoutMs: minutes(15), needs: ['redis'], after: 'typecheck' },
+  { ...vitest('faults-live'), timeoutMs: minutes(15), needs: ['redis', 'chromium'], after: 'typecheck' },
   { ...vitest('e2e'), timeoutMs: minutes(20), needs: ['redis', 'chromium'], after: 'typecheck' },
   { ...vitest('containers'), timeoutMs: minutes(15), needs: ['chromium'], after: 'typecheck' },
 ];

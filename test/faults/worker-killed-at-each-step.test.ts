@@ -1,6 +1,6 @@
 // A worker dies (SIGKILL, between two lines of the product's own code) at every step of a conversation's life, from the claim to the end
 // at Tavus. Others go on with it, or finish what was begun; nothing is lost, nothing is made twice unseen, nothing goes on costing.
-// The judges are Tavus' bill and call list, and Redis. Rooms need no browser here; worker-killed-while-live has real ones.
+// The judges are Tavus' bill and call list, and Redis. Rooms need no browser here; live/worker-killed has real ones.
 import { redisFixture } from '@tavus-fleet/testkit';
 import { expect, it } from 'vitest';
 import { figures } from '../e2e/fixtures/judge.ts';

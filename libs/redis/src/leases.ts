@@ -3,6 +3,7 @@ import { Desired, FleetError, type Ownership } from '@tavus-fleet/contracts';
 import { redisCall } from './call.ts';
 import { ensureConnected, type RedisConnection } from './connect.ts';
 import type { Keys } from './keys.ts';
+import { isReplicated } from './replicated.ts';
 import { listScript, textScript, wordScript } from './scripts.ts';
 
 const acquireScript = textScript('acquire');
@@ -14,7 +15,6 @@ const dueScript = listScript('due-leases');
 
 export const LEASE_TTL_MS = 3000;
 /** Usually a millisecond; meanwhile everything else on that connection waits. */
-const WAIT_MS = 300;
 
 /** Redis' word about one lease. `tavusShutdown`: Tavus has said that its call is over, and why. `absent`: the record is gone, so data was lost; nobody else can own it either. */
 export type Renewal =
@@ -173,16 +173,10 @@ export class Leases {
     return lease === 1 ? 'held' : 'expired';
   }
 
-  /** The key leads both commands to the node that has just written, on the same connection: WAIT counts what that connection wrote. */
   async #replicated(ownership: Ownership): Promise<void> {
     if (!this.#waitForReplica) return;
     const { lease } = this.#keys.conversation(ownership.conversationId);
-    const replies = await redisCall(async () =>
-      this.#redis.pipeline().exists(lease).wait(1, WAIT_MS).info('replication').exec(),
-    );
-    const [, reached = 0, replication = ''] = (replies ?? []).map(([, reply]) => reply);
-    // A master that has no replica just now has nobody to lose the owner to; refusing would stop the fleet for a spare that is away.
-    if (Number(reached) >= 1 || /^connected_slaves:0\b/m.test(String(replication))) return;
+    if (await isReplicated(this.#redis, lease)) return;
     await this.release(ownership);
     throw new FleetError('redis-unavailable', 'No replica took the new owner in time.');
   }

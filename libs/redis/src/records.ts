@@ -24,6 +24,7 @@ import { silentLog, type Log } from './log.ts';
 import { WebhookOutbox } from './outbox.ts';
 import { Queued } from './queued.ts';
 import { newRecordFields, patchArguments, type RecordPatch } from './record-codec.ts';
+import { isReplicated } from './replicated.ts';
 import { conversationKeyList, wordScript } from './scripts.ts';
 import { mergeSettings } from './settings.ts';
 
@@ -67,8 +68,19 @@ export class Records {
   readonly #index: ConversationIndex;
   readonly #outbox: WebhookOutbox;
   readonly #queued: Queued;
+  readonly #waitForReplica: boolean;
 
-  constructor(redis: RedisConnection, keys: Keys, log: Log = silentLog) {
+  /**
+   * `waitForReplica`: a new conversation counts once a replica has it, where there is one, so that a failover right after its 202 does not
+   * forget it. For Sentinel and Cluster.
+   */
+  constructor(
+    redis: RedisConnection,
+    keys: Keys,
+    log: Log = silentLog,
+    options: { readonly waitForReplica?: boolean } = {},
+  ) {
+    this.#waitForReplica = options.waitForReplica ?? false;
     this.#redis = redis;
     this.#keys = keys;
     this.#log = log;
@@ -99,6 +111,10 @@ export class Records {
     // Also for one that exists: a retry repairs an index that an earlier try did not get to write.
     await redisCall(() => this.#index.add(record.createdBy, { id: conversationId, createdAt: record.createdAt }));
     if (record.state !== 'queued') await this.#queued.remove(conversationId);
+    if (this.#waitForReplica && !(await isReplicated(this.#redis, this.#keys.conversation(conversationId).record))) {
+      if (outcome === 'created') await this.failUnowned(conversationId, 'start-failed'); // its caller hears that nothing will start
+      throw new FleetError('redis-unavailable', 'No replica took the new conversation in time.');
+    }
     return { outcome, record };
   }
 

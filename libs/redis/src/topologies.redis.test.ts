@@ -36,7 +36,7 @@ describe.each(['sentinel', 'cluster'] as const)('on %s', (kind) => {
     held = new AsyncDisposableStack();
     servers = held.use(kind === 'sentinel' ? await RedisSentinels.start() : await RedisCluster.start());
     commands = connect('commands', 'commands');
-    records = new Records(commands, keys);
+    records = new Records(commands, keys, silentLog, { waitForReplica: true });
     leases = new Leases({ commands, lease: connect('lease', 'lease'), keys, waitForReplica: true });
     const blocking = (): RedisConnection => connectRedis(servers.url, { role: 'blocking', name: 'b', log: silentLog });
     source =

@@ -99,7 +99,7 @@ export async function compose(
   const onError = (error: Error): void => log.warn({ err: error }, 'queue error');
 
   const metrics = createMetrics();
-  const records = new Records(commands, keys, log);
+  const records = new Records(commands, keys, log, { waitForReplica: kind !== 'single' });
   const ledger = new Ledger(commands, keys, log);
   const ownRows = new OwnRows(
     {

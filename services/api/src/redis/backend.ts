@@ -65,6 +65,7 @@ export class RedisBackend implements AsyncDisposable {
     this.#news = openNews(url, keys, this.#commands, log);
     this.ports = portsOn({
       keys,
+      waitForReplica: parseRedisUrl(url).kind !== 'single',
       commands: this.#commands,
       queues: this.#queues,
       news: this.#news,
@@ -87,14 +88,15 @@ export class RedisBackend implements AsyncDisposable {
 
 function portsOn(parts: {
   keys: Keys;
+  waitForReplica: boolean;
   commands: RedisConnection;
   queues: Queues;
   news: StreamSource;
   health: RedisHealth;
   log: Logger;
 }): Ports {
-  const { keys, commands, queues, news, health, log } = parts;
-  const records = new Records(commands, keys, log);
+  const { keys, waitForReplica, commands, queues, news, health, log } = parts;
+  const records = new Records(commands, keys, log, { waitForReplica });
   const queued = new Queued(commands, keys);
   const idempotency = new Idempotency(commands, keys);
   const events = new EventLog(commands, keys, log);

@@ -2,12 +2,12 @@
 // hangs. Each is noticed in time, its sessions go on in new pages on the same worker, and whoever is not concerned hears nothing of it.
 import { chirpWalk } from '@tavus-fleet/testkit/signals';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { ApiEvent, Conversation } from '../e2e/fixtures/caller.ts';
-import { expectWhole, figures, judge } from '../e2e/fixtures/judge.ts';
-import { chromiumBelow, runs } from '../e2e/fixtures/process-tree.ts';
-import { RATE } from '../e2e/fixtures/producer.ts';
-import { eventually } from '../e2e/fixtures/users.ts';
-import { World } from '../e2e/fixtures/world.ts';
+import type { ApiEvent, Conversation } from '../../e2e/fixtures/caller.ts';
+import { expectWhole, figures, judge } from '../../e2e/fixtures/judge.ts';
+import { chromiumBelow, runs } from '../../e2e/fixtures/process-tree.ts';
+import { RATE } from '../../e2e/fixtures/producer.ts';
+import { eventually } from '../../e2e/fixtures/users.ts';
+import { World } from '../../e2e/fixtures/world.ts';
 
 const rounds = process.env['FULL'] ? 10 : 1;
 /** What a machine that is shared may add to a promise. */

@@ -1,9 +1,9 @@
 // A worker dies in the middle of a conversation, without a word. Another one finds its lease run out, goes back into the same Tavus
 // room beside the dead one's ghost, and the user hears the rest of the sentence. Whichever track the replica listens to.
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { figures } from '../e2e/fixtures/judge.ts';
-import { World } from '../e2e/fixtures/world.ts';
-import { Victim } from './fixtures/live-takeover.ts';
+import { figures } from '../../e2e/fixtures/judge.ts';
+import { World } from '../../e2e/fixtures/world.ts';
+import { Victim } from './victim.ts';
 
 const rounds = process.env['FULL'] ? 20 : 1;
 /** The promise is 5 s for nineteen of twenty; a shared machine steals more than that from one in three. */
