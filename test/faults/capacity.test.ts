@@ -63,11 +63,14 @@ it('a plan that is smaller than we were told: starts wait and are told why, Tavu
   await expect.poll(() => stateOf(of, ids, 'live'), SOON).toHaveLength(2);
   await expect.poll(async () => (await of.slots()).refusal?.why, SOON).toBe('capacity');
   const before = await of.createsAsked();
+  await expect.poll(async () => (await of.createsAsked()) - before, SOON).toBeGreaterThanOrEqual(2); // asked again, and again
+  await of.redis.hset(of.keys.fleet.provider, 'until', Date.now() + 600_000);
   const late = await of.start();
-  await expect.poll(async () => (await of.createsAsked()) - before, SOON).toBeGreaterThanOrEqual(2);
-  expect((await of.view(late)).state).toBe('queued'); // not claimed while the plan is full
-  expect((await of.slots()).refusal).toBeDefined();
+  const why = 'tavus-refuses-capacity';
+  await expect.poll(() => of.workers.map(({ worker }) => worker.whyWaiting), SOON).toEqual([why, why]);
+  expect((await of.view(late)).state).toBe('queued'); // not claimed while nobody may ask
   of.tavus.change({ planConcurrency: null });
+  await of.redis.hset(of.keys.fleet.provider, 'until', '1');
   await expect.poll(() => stateOf(of, [...ids, late], 'live'), { timeout: 40_000, interval: 50 }).toHaveLength(7);
   expect((await of.slots()).refusal).toBeUndefined();
   await Promise.all([...ids, late].map((id) => of.verb(id, 'cancel')));

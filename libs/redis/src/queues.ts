@@ -164,6 +164,11 @@ export class Queues {
     return ids.filter((_, at) => !found[at]);
   }
 
+  /** How many jobs are in that state. Rejects with `redis-unavailable` within 3 s. */
+  count(name: 'sessions' | 'control', state: 'wait' | 'delayed'): Promise<number> {
+    return this.#with(name, 'Counting jobs', undefined, (queue) => queue.getJobCountByTypes(state));
+  }
+
   /** Whether the next start job is an urgent one. */
   async urgentFirst(): Promise<boolean> {
     const [first] = await redisCall(() => this.#queue('sessions').getJobs(['wait'], 0, 0, true));

@@ -1,8 +1,6 @@
 // A partition: the socket stays open for ever and no byte comes. Only a new connection gets through.
 // The driver alone would wait for minutes; each role must replace its connection by itself.
-import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
-import { redisFixture } from '@tavus-fleet/testkit';
+import { redisFixture, SilentProxy } from '@tavus-fleet/testkit';
 import { expect, it } from 'vitest';
 import { connectRedis, ensureConnected } from './connect.ts';
 import { createKeys } from './keys.ts';
@@ -12,42 +10,10 @@ import { StreamReader } from './stream-reader.ts';
 const fixture = redisFixture({ allow: /:frames$/ });
 const keys = createKeys(fixture.keyPrefix);
 
-/** A way to Redis whose open connections can be made mute for good. */
-async function lossyWay() {
-  const target = Number(new URL(fixture.url).port);
-  const sockets = new Set<Socket>();
-  let live: (() => void)[] = [];
-  const server = createServer((client) => {
-    const upstream = connect(target, '127.0.0.1');
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on('error', () => socket.destroy());
-    }
-    client.pipe(upstream);
-    upstream.pipe(client);
-    live.push(() => {
-      client.unpipe(upstream).resume();
-      upstream.unpipe(client).resume();
-    });
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (typeof address !== 'object' || address === null) throw new Error('no port');
-  return {
-    url: `redis://127.0.0.1:${address.port}`,
-    mute: () => {
-      for (const each of live) each();
-      live = [];
-    },
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
-}
+const lossyWay = (): Promise<SilentProxy> => SilentProxy.start(Number(new URL(fixture.url).port));
 
 it('the reader reads on, without loss or doubling', async () => {
-  const way = await lossyWay();
+  using way = await lossyWay();
   const redis = fixture.connect();
   const blocking = connectRedis(way.url, { role: 'blocking', name: 'b', log: silentLog });
   const bell = { key: keys.bell('silent'), commands: redis };
@@ -61,14 +27,13 @@ it('the reader reads on, without loss or doubling', async () => {
   added.push(await redis.xadd(stream, '*', 'n', '2'));
   await expect.poll(() => seen, { timeout: 4000 }).toEqual(added);
   await source.close();
-  way.close();
 });
 
 it.each([
   { role: 'commands', withinMs: 6000 },
   { role: 'lease', withinMs: 4000 },
 ] as const)('a connection for $role is there again within $withinMs ms', async ({ role, withinMs }) => {
-  const way = await lossyWay();
+  using way = await lossyWay();
   const connection = connectRedis(way.url, { role, name: role, log: silentLog });
   await ensureConnected(connection);
   await connection.ping();
@@ -79,5 +44,4 @@ it.each([
   await expect.poll(ask, { timeout: withinMs, interval: 50 }).toBe('PONG');
   expect(performance.now() - asked).toBeLessThan(withinMs);
   connection.disconnect();
-  way.close();
 });

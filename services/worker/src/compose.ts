@@ -93,9 +93,11 @@ export async function compose(
   });
   held.defer(() => queues.close());
   const bull = (name: string): RedisConnection =>
-    held.adopt(queueConnection(url, { role: 'worker', name: `${workerId}:${name}`, log }), (connection) =>
-      connection.disconnect(),
-    );
+    queueConnection(url, { role: 'worker', name: `${workerId}:${name}`, log });
+  const replaced =
+    (queue: string): (() => void) =>
+    () =>
+      log.warn({ queue }, 'a queue worker fetched nothing while Redis answered others; it has new connections');
   const onError = (error: Error): void => log.warn({ err: error }, 'queue error');
 
   const metrics = createMetrics();
@@ -153,11 +155,19 @@ export async function compose(
     registry: new WorkerRegistry(commands, keys, { log }),
     health: new RedisHealth(everyMaster(connected('commands', 'health')), { clock }),
     queues,
-    startJobs: new BullStartJobs({ connection: bull('sessions'), keyPrefix: config.redis.keyPrefix, onError }),
+    startJobs: new BullStartJobs({
+      connect: () => bull('sessions'),
+      keyPrefix: config.redis.keyPrefix,
+      delayed: () => queues.count('sessions', 'delayed'),
+      onReplaced: replaced('sessions'),
+      onError,
+    }),
     controlJobs: new ControlJobs({
-      connection: bull('control'),
+      connect: () => bull('control'),
       keyPrefix: config.redis.keyPrefix,
       records,
+      waiting: () => queues.count('control', 'wait'),
+      onReplaced: replaced('control'),
       onError,
       telemetry: tracing.bullmq,
     }),

@@ -10,12 +10,13 @@ const fixture = redisFixture({
 }); /* kept by age, which BullMQ applies at the next failure */
 
 test('a job whose conversation is not known yet is looked at ten times more, in the queue, and then failed', async () => {
-  const connection = queueConnection(fixture.url, { role: 'worker', name: 'test' });
   let looks = 0;
   const control = new ControlJobs({
-    connection,
+    connect: () => queueConnection(fixture.url, { role: 'worker', name: 'test' }),
     keyPrefix: fixture.keyPrefix,
     records: { desire: async () => ((looks += 1), 'absent') },
+    waiting: async () => 0,
+    onReplaced: () => undefined,
     onError: () => undefined,
   });
   const producer = queueConnection(fixture.url, { role: 'worker', name: 'producer' });
@@ -26,6 +27,5 @@ test('a job whose conversation is not known yet is looked at ten times more, in 
   expect(looks).toBe(11);
   await control.close();
   await queue.close();
-  connection.disconnect();
   producer.disconnect();
 });

@@ -3,13 +3,18 @@ import { Latch, systemClock, withDeadline, type Timer } from '@tavus-fleet/lifec
 import type { RedisConnection } from '@tavus-fleet/redis';
 import { traceparentOf } from '@tavus-fleet/telemetry';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
+import { BullWorker } from './bull-worker.ts';
 
-const LOCK_MS = 30_000;
-const EXTEND_MS = 10_000;
-/**
- * BullMQ's worker connection waits for ever by design. A job whose end cannot be written in this time is found stalled and run again, which
- * changes nothing; a close that waits for it would never end (observed on a Cluster whose master was killed).
- */
+// Short, because a conversation that was never owned has no lease by which its worker's death is noticed: its job comes back by this.
+const LOCK_MS = 5_000;
+const EXTEND_MS = 1_500;
+const STALLED_MS = 2_500;
+const DRAIN_DELAY_SECONDS = 2;
+/** BullMQ waits for a job for 2 s and gives up by itself a second later: what takes longer is not waiting. */
+const LATE_MS = 3_500;
+/** But with a delayed job in the queue it may wait for 10 s. */
+const LATE_WITH_DELAYED_MS = 12_000;
+/** A job whose end cannot be written in this time is found stalled and run again, which changes nothing. */
 const END_MS = 5_000;
 
 /** A start job that this worker holds. Exactly one of `done`, `failed`, `giveBack` ends it. */
@@ -39,42 +44,79 @@ export interface StartJobs {
  * lock is extended by us while a job is held, and stalled jobs of dead workers are found by BullMQ's own check.
  */
 export class BullStartJobs implements StartJobs {
-  readonly #worker: Worker;
+  readonly #bull: BullWorker;
+  readonly #delayed: () => Promise<number>;
+  readonly #onReplaced: () => void;
   readonly #token = crypto.randomUUID();
   readonly #held = new Set<Timer>();
   readonly #closed = new Latch<undefined>();
+  #closing = false;
 
-  constructor(options: { connection: RedisConnection; keyPrefix: string; onError: (error: Error) => void }) {
-    this.#worker = new Worker(jobs.start.queue, null, {
-      connection: options.connection,
-      prefix: queuePrefix(options.keyPrefix),
-      autorun: false,
-      lockDuration: LOCK_MS,
-      // A worker that dies while it starts conversations is noticed by its lease in 3 s; the job itself only has to come back.
-      stalledInterval: 10_000,
-      maxStalledCount: 3,
-      drainDelay: 2,
-      removeOnComplete: { age: 3_600, count: 1_000 },
-      removeOnFail: { age: 24 * 3_600, count: 1_000 },
-    });
-    this.#worker.on('error', options.onError);
+  /** `delayed`: how many jobs the queue puts off, asked over another connection; rejects when Redis is silent there too. */
+  constructor(options: {
+    connect: () => RedisConnection;
+    keyPrefix: string;
+    delayed: () => Promise<number>;
+    onReplaced: () => void;
+    onError: (error: Error) => void;
+  }) {
+    this.#delayed = options.delayed;
+    this.#onReplaced = options.onReplaced;
+    const make = (connection: RedisConnection): Worker =>
+      new Worker(jobs.start.queue, null, {
+        connection,
+        prefix: queuePrefix(options.keyPrefix),
+        autorun: false,
+        lockDuration: LOCK_MS,
+        stalledInterval: STALLED_MS,
+        // A job is only a wake-up: what it is for is counted by its conversation's crashes, not here.
+        maxStalledCount: 100,
+        drainDelay: DRAIN_DELAY_SECONDS,
+        removeOnComplete: { age: 3_600, count: 1_000 },
+        removeOnFail: { age: 24 * 3_600, count: 1_000 },
+      });
+    this.#bull = new BullWorker({ connect: options.connect, make, onError: options.onError });
   }
 
   async start(): Promise<void> {
-    await this.#worker.startStalledCheckTimer();
+    await this.#bull.worker.startStalledCheckTimer();
   }
 
   async next(): Promise<ClaimedJob | undefined> {
-    const job: Job | undefined = await Promise.race([this.#worker.getNextJob(this.#token), this.#closed.promise]);
-    return job && this.#claimed(job);
+    const fetching: Promise<Job | undefined> = this.#bull.worker.getNextJob(this.#token);
+    let waitedMs = 0;
+    for (;;) {
+      const late = Symbol('late');
+      const { promise, resolve } = Promise.withResolvers<typeof late>();
+      using _timer = systemClock.after(LATE_MS, () => resolve(late));
+      const job = await Promise.race([fetching, promise, this.#closed.promise]);
+      if (job !== late) return job && this.#claimed(job);
+      waitedMs += LATE_MS;
+      if (!(await this.#isWedged(waitedMs)) || this.#closing) continue; // a replacement would outlive the close
+      // If it comes after all, nobody runs it here: it stalls, and is found.
+      fetching.catch(() => undefined);
+      void this.#bull.replace().startStalledCheckTimer();
+      this.#onReplaced();
+      return undefined;
+    }
   }
 
   async close(): Promise<void> {
+    this.#closing = true;
     for (const timer of this.#held) timer[Symbol.dispose]();
     try {
-      await withDeadline({ ms: END_MS, what: 'Closing the queue' }, () => this.#worker.close(true));
+      await this.#bull.close(true);
     } finally {
       this.#closed.set(undefined); // whatever became of the blocked read, nobody waits for it any more
+    }
+  }
+
+  /** Redis answers others and not us. While it is silent to everybody, a new connection would be as mute. */
+  async #isWedged(waitedMs: number): Promise<boolean> {
+    try {
+      return (await this.#delayed()) === 0 || waitedMs >= LATE_WITH_DELAYED_MS;
+    } catch {
+      return false;
     }
   }
 
