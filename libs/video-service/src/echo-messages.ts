@@ -1,5 +1,5 @@
 import { asFleetError, FleetError } from '@tavus-fleet/contracts';
-import { retry, sleep, withDeadline, type Clock, type Timer } from '@tavus-fleet/lifecycle';
+import { type Clock, orAborted, retry, sleep, type Timer, withDeadline } from '@tavus-fleet/lifecycle';
 import type { Room } from '@tavus-fleet/rooms';
 import { echoMessage, maxEchoBytes } from '@tavus-fleet/tavus';
 import { EchoQueue } from './echo-queue.ts';
@@ -48,6 +48,7 @@ export class EchoMessages implements SpeechOut {
   #running: Promise<void> | undefined;
   /** Aborts with each interruption, and with the end. */
   #generation = new AbortController();
+  #paused = false;
   #closed = false;
   #fallback: Timer | undefined;
 
@@ -124,6 +125,17 @@ export class EchoMessages implements SpeechOut {
     this.#queue.clear();
   }
 
+  /** What was sent is Tavus' and is said; the message that is on its way is waited for. */
+  async pause(signal: AbortSignal): Promise<void> {
+    this.#paused = true;
+    if (this.#running) await orAborted(this.#running, signal);
+  }
+
+  async resume(): Promise<void> {
+    this.#paused = false;
+    this.#kick();
+  }
+
   #tell(position: Position | undefined): void {
     const ofUtterance = this.#inferenceId === undefined ? {} : { inferenceId: this.#inferenceId };
     this.#options.onPlayed(position, { samples: this.#sentSamples, intoMs: msOf(this.#into), ...ofUtterance });
@@ -136,9 +148,10 @@ export class EchoMessages implements SpeechOut {
   /** Never rejects. Says that it is over in the same turn in which it found nothing more: what is written later starts it again. */
   async #run(): Promise<void> {
     await Promise.resolve(); // so that `#running` is set before it can be cleared
-    while (!this.#closed) {
+    while (!this.#closed && !this.#paused) {
       const { signal } = this.#generation;
       if (this.#options.pacing().paced) await this.#ahead(signal);
+      if (this.#paused) break;
       if (signal.aborted) continue; // interrupted meanwhile: what waited is gone
       const next = this.#queue.next(this.#inferenceId, this.#options.pacing().chunkMs);
       if (!next) break;

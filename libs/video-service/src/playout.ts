@@ -47,6 +47,12 @@ export class Playout {
     return this.#played - this.#doneSample;
   }
 
+  /** What was written and not played will be written again. */
+  rewind(): void {
+    this.#written = this.#played;
+    this.#marks = [];
+  }
+
   /** Forgets what was written and not played; the written count continues from what was played. Answers the samples dropped and the newest position among them. */
   drop(): { samples: number; position: Position | undefined } {
     const dropped = { samples: this.waiting, position: this.#marks.at(-1)?.position };

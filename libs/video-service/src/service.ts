@@ -144,6 +144,23 @@ export class TavusVideoService {
     }
   }
 
+  /** Between two utterances, and the avatar says nothing: a moment at which nobody hears that somebody else goes on. */
+  get atRest(): boolean {
+    return (this.#speech?.atRest ?? true) && !this.#voice.speaking;
+  }
+
+  /**
+   * Plays no further, to the sample: where it stands was told to the sink when this resolves. In stream mode the track is taken away,
+   * so that another session may publish its own. `resume` goes on as if nothing had been.
+   */
+  async pause(signal: AbortSignal): Promise<void> {
+    await this.#speech?.pause(signal);
+  }
+
+  async resume(signal: AbortSignal): Promise<void> {
+    await this.#speech?.resume(signal);
+  }
+
   /** The frames that come next go on with an utterance that an earlier owner of the conversation began; see `Speech`. */
   continueUtterance(inferenceId?: string): void {
     this.#speech?.continueUtterance(inferenceId);

@@ -27,6 +27,13 @@ export interface SpeechOut {
   drained(signal: AbortSignal): Promise<void>;
   /** Echo mode: the utterance that is open has this id already, from an earlier owner. */
   continueWith?(inferenceId: string): void;
+  /**
+   * Plays no further and resolves when nobody is at it any more: where it stands has been told to the last sample then. What was not
+   * played waits. Stream mode: the track is gone. Rejects when that cannot be said; `resume` goes on in any case.
+   */
+  pause(signal: AbortSignal): Promise<void>;
+  /** Goes on where a pause stopped. */
+  resume(signal: AbortSignal): Promise<void>;
   /** Drops everything; nothing is sent any more. May be called twice. */
   close(): void;
 }

@@ -70,6 +70,59 @@ describe.each(['stream', 'echo'] as const)('speech in %s mode', (mode) => {
     expect(clock.pending).toBe(0);
   });
 
+  test('paused, it stands to the sample and goes on there; nothing is lost or said twice', async () => {
+    const { clock, room, speech, played, out } = await setup(mode);
+    const sound = (ms: number, seed: number, position: string) => {
+      const samples = Int16Array.from({ length: 24 * ms }, (_, i) => ((i * 7 + seed) % 30_000) - 15_000);
+      return { ...audio(ms, position), audio: new Uint8Array(samples.buffer) };
+    };
+    const whole = [sound(900, 1, '2'), sound(1_500, 2, '3'), sound(2_000, 3, '4')];
+    speech.process({ type: 'tts-started', position: '1' });
+    for (const frame of whole) speech.process(frame);
+    await clock.pass(1_000);
+    await speech.pause(never);
+    const before = room.calls.length;
+    if (mode === 'stream') {
+      expect(out.playedSamples).toBe(24 * 1_000);
+      expect(played.at(-1)).toBe('2');
+      expect(room.order.slice(-2)).toEqual(['flush', 'unpublishStream']);
+    }
+    await clock.pass(3_000);
+    speech.process({ type: 'tts-stopped', position: '5' });
+    expect(room.calls.length).toBe(before);
+    await speech.resume(never);
+    const drained = speech.drained(never);
+    await clock.pass(8_000);
+    await drained;
+    // The end of an utterance lies at its last sample: one place, told once.
+    expect(played.filter((position) => position !== '4')).toEqual(['1', '2', '3', '5']);
+    if (mode === 'stream') {
+      const after = room.calls.slice(before).flatMap((call) => (call.method === 'write' ? [call.pcm] : []));
+      const sent = Buffer.concat(whole.map((frame) => frame.audio));
+      expect(Buffer.concat(after).equals(sent.subarray(24 * 1_000 * 2))).toBe(true);
+    }
+    speech.close();
+    expect(clock.pending).toBe(0);
+  });
+
+  test('interrupted while paused: what waited is dropped, and it goes on with what comes after', async () => {
+    const { clock, speech, played, of } = await setup(mode);
+    speech.process(audio(3_000, '1', 7));
+    await clock.pass(500);
+    await speech.pause(never);
+    const interrupting = speech.interrupt(never);
+    await clock.pass(1_000);
+    await interrupting;
+    await speech.resume(never);
+    speech.process(audio(100, '2', 9));
+    const drained = speech.drained(never);
+    await clock.pass(4_000);
+    await drained;
+    expect(of('interrupted')).toHaveLength(1);
+    expect(played.at(-1)).toBe('2');
+    speech.close();
+  });
+
   test('an empty utterance followed by another is two, each with its start and stop', async () => {
     const { speech, of } = await setup(mode);
     speech.process({ type: 'tts-started', context: 'a' });

@@ -1,6 +1,6 @@
 import { UtteranceNormalizer } from '@tavus-fleet/audio';
 import { asFleetError } from '@tavus-fleet/contracts';
-import { withDeadline, type Clock } from '@tavus-fleet/lifecycle';
+import { orAborted, withDeadline, type Clock } from '@tavus-fleet/lifecycle';
 import type { Room } from '@tavus-fleet/rooms';
 import type { FrameIn, FrameSink, Position } from './frames.ts';
 import { msOf, OUT_RATE, type SpeechOut } from './speech-out.ts';
@@ -148,6 +148,21 @@ export class Speech {
     this.#utteranceStart = this.#out.acceptedSamples;
     this.#utteranceWritten = 0;
     if (inferenceId !== undefined) this.#out.continueWith?.(inferenceId);
+  }
+
+  /** Nothing is open, held back or on its way: between two utterances. */
+  get atRest(): boolean {
+    return !this.#open && !this.#held && this.#out.bufferedMs === 0;
+  }
+
+  /** Stops where it stands, an interruption that is under way first; see SpeechOut. */
+  async pause(signal: AbortSignal): Promise<void> {
+    while (this.#held) await orAborted(this.#interrupting, signal);
+    await this.#out.pause(signal);
+  }
+
+  async resume(signal: AbortSignal): Promise<void> {
+    if (!this.#closed) await this.#out.resume(signal);
   }
 
   /** The utterance's end never came: it ends here, with what the resampler still holds. */

@@ -11,6 +11,7 @@ const SLICE_SAMPLES = OUT_RATE;
 // Callers watch bufferedMs and stop long before; a caller that does not is refused here instead of filling our memory.
 const QUEUE_MAX_SAMPLES = 30 * OUT_RATE;
 
+/** `position` comes with the last slice of its frame. */
 type Waiting = { readonly pcm: Uint8Array; readonly position: Position | undefined };
 
 /**
@@ -26,7 +27,12 @@ export class StreamTrack implements SpeechOut {
   readonly #drainWaiters = new Set<() => void>();
   #queue: Waiting[] = [];
   #queuedSamples = 0;
+  /** Handed to the page and, as far as is known, not played: a pause takes it back. */
+  #inPage: (Waiting & { readonly endSample: number })[] = [];
   #flushing = false;
+  #paused = false;
+  /** The room's count begins anew with each publishing of the track; ours goes on. */
+  #publishedAt = 0;
   #closed = false;
   #lastSoundAt = 0;
 
@@ -35,7 +41,7 @@ export class StreamTrack implements SpeechOut {
     this.#clock = clock;
     this.#onPlayed = onPlayed;
     this.#unsubscribe = room.on((event) => {
-      if (event.type === 'played' && !this.#flushing) this.#advance(event.samples);
+      if (event.type === 'played' && !this.#flushing && !this.#paused) this.#advance(this.#publishedAt + event.samples);
     });
   }
 
@@ -75,21 +81,39 @@ export class StreamTrack implements SpeechOut {
     const lastQueued = this.#queue.findLast((waiting) => waiting.position !== undefined)?.position;
     this.#queue = [];
     this.#queuedSamples = 0;
+    this.#inPage = [];
+    // What waits during a pause was all taken back, and dropped just now.
+    if (this.#paused) return this.#dropped(this.#playout.played, queued, lastQueued);
     this.#flushing = true;
     try {
-      const { playedSamples } = await this.#room.flush(signal);
+      const flushed = await this.#room.flush(signal);
+      const playedSamples = this.#publishedAt + flushed.playedSamples;
       if (playedSamples > this.#playout.played) this.#lastSoundAt = this.#clock.now();
-      const heard = this.#playout.advance(playedSamples);
-      const dropped = this.#playout.drop();
-      // What an interruption dropped is behind us too: a successor must not play it.
-      const behind = lastQueued ?? dropped.position ?? heard;
-      if (behind !== undefined && !this.#closed) this.#tell(behind);
-      return { droppedSamples: dropped.samples + queued, playedSamples: this.#playout.played };
+      return this.#dropped(playedSamples, queued, lastQueued);
     } finally {
       this.#flushing = false;
       this.#feed();
       this.#settle();
     }
+  }
+
+  async pause(signal: AbortSignal): Promise<void> {
+    this.#paused = true;
+    const flushed = await this.#room.flush(signal);
+    await this.#room.unpublishStream(signal);
+    const playedSamples = this.#publishedAt + flushed.playedSamples;
+    if (playedSamples > this.#playout.played) this.#lastSoundAt = this.#clock.now();
+    this.#tell(this.#playout.advance(playedSamples));
+    this.#takeBack();
+  }
+
+  async resume(signal: AbortSignal): Promise<void> {
+    if (!this.#paused) return;
+    await this.#room.publishStream(signal);
+    this.#publishedAt = this.#playout.played;
+    this.#paused = false;
+    this.#feed();
+    this.#settle();
   }
 
   drained(signal: AbortSignal): Promise<void> {
@@ -114,6 +138,7 @@ export class StreamTrack implements SpeechOut {
     this.#closed = true;
     this.#queue = [];
     this.#queuedSamples = 0;
+    this.#inPage = [];
     this.#playout.drop(); // nobody will hear what the page still has
     this.#unsubscribe();
     for (const done of this.#drainWaiters) done();
@@ -122,8 +147,42 @@ export class StreamTrack implements SpeechOut {
   #advance(samples: number): void {
     if (samples > this.#playout.played) this.#lastSoundAt = this.#clock.now();
     this.#tell(this.#playout.advance(samples));
+    this.#forget();
     this.#feed();
     this.#settle();
+  }
+
+  #dropped(
+    playedSamples: number,
+    queued: number,
+    lastQueued: Position | undefined,
+  ): { droppedSamples: number; playedSamples: number } {
+    const heard = this.#playout.advance(playedSamples);
+    const dropped = this.#playout.drop();
+    // What an interruption dropped is behind us too: a successor must not play it.
+    const behind = lastQueued ?? dropped.position ?? heard;
+    if (behind !== undefined && !this.#closed) this.#tell(behind);
+    return { droppedSamples: dropped.samples + queued, playedSamples: this.#playout.played };
+  }
+
+  /** What the page has not played goes to the front of what waits, the rest of a slice included. */
+  #takeBack(): void {
+    this.#forget();
+    const { played } = this.#playout;
+    const back = this.#inPage.map(({ pcm, position, endSample }) => {
+      const left = Math.min(pcm.byteLength / 2, endSample - played);
+      return { pcm: pcm.subarray(pcm.byteLength - left * 2), position };
+    });
+    this.#inPage = [];
+    this.#playout.rewind();
+    this.#queue.unshift(...back);
+    for (const { pcm } of back) this.#queuedSamples += pcm.byteLength / 2;
+  }
+
+  #forget(): void {
+    const { played } = this.#playout;
+    const first = this.#inPage.findIndex(({ endSample }) => endSample > played);
+    this.#inPage.splice(0, first < 0 ? this.#inPage.length : first);
   }
 
   #tell(position: Position | undefined): void {
@@ -132,7 +191,7 @@ export class StreamTrack implements SpeechOut {
 
   /** Hands over what the page may take: it is never further ahead than FEED_AHEAD_SAMPLES plus one slice. */
   #feed(): void {
-    while (!this.#flushing && !this.#closed) {
+    while (!this.#flushing && !this.#paused && !this.#closed) {
       const next = this.#queue[0];
       if (!next) return;
       const rest = next.pcm.byteLength / 2;
@@ -146,18 +205,25 @@ export class StreamTrack implements SpeechOut {
       if (samples < rest) {
         this.#queue[0] = { pcm: next.pcm.subarray(samples * 2), position: next.position };
         this.#playout.wrote(samples, undefined);
+        this.#keep(next.pcm.subarray(0, samples * 2), undefined);
         continue;
       }
       this.#queue.shift();
       this.#playout.wrote(samples, next.position);
+      this.#keep(next.pcm, next.position);
       // Nothing before it waits to be heard: a frame without sound counts as played at once.
       const played = samples === 0 ? this.#playout.advance(this.#playout.played) : undefined;
       if (played !== undefined) this.#tell(played);
     }
   }
 
+  #keep(pcm: Uint8Array, position: Position | undefined): void {
+    const endSample = this.#playout.written;
+    if (endSample > this.#playout.played) this.#inPage.push({ pcm, position, endSample });
+  }
+
   #settle(): void {
-    if (this.#playout.waiting > 0 || this.#queue.length > 0 || this.#flushing) return;
+    if (this.#paused || this.#playout.waiting > 0 || this.#queue.length > 0 || this.#flushing) return;
     for (const done of this.#drainWaiters) done();
   }
 }

@@ -8,6 +8,7 @@ import {
   createKeys,
   EventLog,
   everyMaster,
+  HandOvers,
   LeaseKeeper,
   Leases,
   Ledger,
@@ -153,6 +154,7 @@ export async function compose(
     leases,
     keeper,
     registry: new WorkerRegistry(commands, keys, { log }),
+    handOvers: new HandOvers(commands, keys),
     health: new RedisHealth(everyMaster(connected('commands', 'health')), { clock }),
     queues,
     startJobs: new BullStartJobs({

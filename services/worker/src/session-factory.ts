@@ -67,7 +67,13 @@ const CONFIRM_MS = 5_000;
 const NEVER = new AbortController().signal;
 
 /** Makes sessions: binds the fleet's parts to one conversation and its owner, so that a session cannot touch another's. */
-export function makeSession(deps: FactoryDeps, record: ConversationRecord, owned: Owned, again?: Again): Session {
+export function makeSession(
+  deps: FactoryDeps,
+  record: ConversationRecord,
+  owned: Owned,
+  again?: Again,
+  inRoom?: Pick<Rooms, 'open'>,
+): Session {
   const { ownership, redisNowMs, predecessor } = owned;
   const { config, workerId, clock, rooms, metrics } = deps;
   const sessionDeps: SessionDeps = {
@@ -81,7 +87,7 @@ export function makeSession(deps: FactoryDeps, record: ConversationRecord, owned
     appendAudio: (blocks) => addAudio(deps.redis, deps.keys, record.conversationId, blocks),
     tavus: tavusOf(deps, record, ownership),
     ledger: ledgerOf(deps, record, ownership),
-    rooms,
+    rooms: inRoom ?? rooms,
     userRoomHosts: config.userRoomHosts,
     meters: {
       ttfb: (seconds) => metrics.ttfb(seconds),

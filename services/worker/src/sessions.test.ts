@@ -38,6 +38,8 @@ function setup(
         return { ownership, redisNowMs: 0, predecessor: { epoch: owner.epoch, crashes: 1, seenAt: 0 } };
       },
       takenOver: () => undefined,
+      handOver: async () => 'kept',
+      expected: () => 0,
       acquire: async () => {
         await options.acquire?.();
         if (options.refused) return { refused: options.refused };

@@ -6,8 +6,10 @@ import { whyNotOneMore } from './admission.ts';
 import type { Claimer, StartOutcome } from './claim.ts';
 import type { Shortage } from './load/brake.ts';
 import type { Session } from './session/session.ts';
-import { Stay, type StayLog, type StayPort } from './stay.ts';
+import { Stay, type MakeSession, type StayLog, type StayPort } from './stay.ts';
 
+/** Of a drain's time so much is kept for finishing what no other worker took; never more than half of it. */
+const FINISH_MS = 15_000;
 const NOBODY = { lost: () => undefined, desired: () => undefined, tavusShutdown: () => undefined };
 
 /** What the table needs of the fleet. */
@@ -18,6 +20,10 @@ export interface SessionsPort extends StayPort {
   redisUp(): boolean;
   /** What this worker is short of. */
   short(): Shortage | undefined;
+  /** Gives it to another worker; resolves when that has happened, or when the signal aborts and it is still here. */
+  handOver(stay: Stay, signal: AbortSignal): Promise<'given' | 'kept'>;
+  /** Slots kept for conversations that are about to come from another worker. */
+  expected(): number;
   /** A conversation was taken over from an owner that was lost. */
   takenOver(): void;
 }
@@ -36,13 +42,14 @@ export class Sessions implements Claimer {
   readonly #live = new Set<Stay>();
   readonly #acquiring = new Set<Promise<Stay | StartOutcome>>();
   #draining: EndReason | undefined;
+  #giving: AbortSignal = AbortSignal.abort();
 
   constructor(options: SessionsOptions) {
     this.#options = options;
   }
 
   get size(): number {
-    return this.#live.size + this.#acquiring.size;
+    return this.#live.size + this.#acquiring.size + this.#options.port.expected();
   }
 
   get draining(): boolean {
@@ -79,7 +86,7 @@ export class Sessions implements Claimer {
     const { capacity, port } = this.#options;
     return whyNotOneMore({
       live: this.#live.size,
-      starting: this.#acquiring.size,
+      starting: this.#acquiring.size + port.expected(),
       capacity,
       draining: this.draining,
       redisUp: port.redisUp(),
@@ -106,22 +113,42 @@ export class Sessions implements Claimer {
     if ('kind' in stay) return stay;
     const outcome = await stay.started;
     if (outcome === 'live') return { kind: 'live' };
-    if (outcome.how === 'abandon' || outcome.how === 'again') return { kind: 'elsewhere' };
+    if (outcome.how === 'abandon' || outcome.how === 'handed-over' || outcome.how === 'again')
+      return { kind: 'elsewhere' };
     if (!outcome.error) return { kind: 'over' };
     return { kind: 'failed', error: outcome.error };
   }
 
-  /** Takes no more and finishes what lives; what is not done by the deadline is ended at once. Resolves when the table is empty. */
+  /** Another worker gave it to us: the slot was kept meanwhile. Resolves when the session has begun. */
+  async inherit(conversationId: string, owned: Owned, confirmedAt: number, session: MakeSession): Promise<Stay> {
+    const record = await this.#options.port.record(conversationId);
+    return this.#stay(record, owned, confirmedAt, session);
+  }
+
+  /**
+   * Takes no more; gives what lives to other workers, and finishes what none of them takes by `keepMs` before the deadline. What is not
+   * done by the deadline is ended at once. Resolves when the table is empty.
+   */
   async drain(reason: EndReason, deadlineMs: number): Promise<void> {
     this.#draining = reason;
-    for (const stay of this.#live) stay.drain(reason);
+    const giving = new AbortController();
+    this.#giving = giving.signal;
+    const finishAt = this.#options.clock.after(deadlineMs - Math.min(FINISH_MS, deadlineMs / 2), () => giving.abort());
+    for (const stay of this.#live) void this.#give(stay, reason);
     try {
       await withDeadline({ ms: deadlineMs, what: 'Draining', clock: this.#options.clock }, () => this.#empty());
     } catch {
       this.#options.log.warn({ live: this.#live.size }, 'drain deadline passed: ending what still lives');
       for (const stay of this.#live) stay.hurry(reason);
       await this.#empty();
+    } finally {
+      finishAt[Symbol.dispose]();
+      giving.abort();
     }
+  }
+
+  async #give(stay: Stay, reason: EndReason): Promise<void> {
+    if ((await this.#options.port.handOver(stay, this.#giving)) === 'kept') stay.drain(reason);
   }
 
   async #acquire(data: StartData): Promise<Stay | StartOutcome> {
@@ -143,9 +170,15 @@ export class Sessions implements Claimer {
     }
     // Only now nobody else writes it any more.
     const record = await port.record(conversationId);
-    const stay = new Stay({ port, clock, log }, record, owned, confirmedAt);
+    return this.#stay(record, owned, confirmedAt);
+  }
+
+  #stay(record: ConversationRecord, owned: Owned, confirmedAt: number, session?: MakeSession): Stay {
+    const { port, clock, log } = this.#options;
+    const parts = { port: session ? { ...port, session: withFirst(session, port.session) } : port, clock, log };
+    const stay = new Stay(parts, record, owned, confirmedAt);
     this.#live.add(stay);
-    if (this.#draining) stay.drain(this.#draining); // the drain began while the record was read
+    if (this.#draining) void this.#give(stay, this.#draining); // the drain began while the record was read
     void stay.done.then(() => this.#live.delete(stay));
     return stay;
   }
@@ -153,4 +186,14 @@ export class Sessions implements Claimer {
   async #empty(): Promise<void> {
     while (this.size > 0) await Promise.allSettled([...this.#acquiring, ...[...this.#live].map(({ done }) => done)]);
   }
+}
+
+/** The first session is made by one, those that follow it here by the other. */
+function withFirst(first: MakeSession, later: MakeSession): MakeSession {
+  let isFirst = true;
+  return (...of) => {
+    const make = isFirst ? first : later;
+    isFirst = false;
+    return make(...of);
+  };
 }

@@ -25,6 +25,8 @@ export interface Hold {
 /** What Redis says of a lease that is held. `tavusShutdown`: Tavus has called back that the call is over. */
 export type LeaseTold = { lost(): void; desired(verb: Desired): void; tavusShutdown(reason: string): void };
 
+export type MakeSession = (record: ConversationRecord, owned: Owned, again?: Again) => Session;
+
 /** What a stay needs of the fleet. */
 export interface StayPort {
   /** The record as it is now. */
@@ -33,7 +35,7 @@ export interface StayPort {
   recover(owner: Ownership, crashed: boolean): Promise<Required<Owned> | { refused: 'fenced' | 'final' }>;
   /** Keeps the lease renewed until released; tells what Redis says of it. `confirmedAt`: our clock before Redis was asked for it. */
   hold(ownership: Ownership, told: LeaseTold, confirmedAt: number): Hold;
-  session(record: ConversationRecord, owned: Owned, again?: Again): Session;
+  session: MakeSession;
 }
 
 export type StayLog = {

@@ -2,6 +2,7 @@ import type { ConversationRecord, StartData } from '@tavus-fleet/contracts';
 import {
   Queued,
   redisCall,
+  redisTime,
   Turns,
   whereabouts,
   type Keys,
@@ -27,10 +28,7 @@ export function fleetSweeperPort(deps: {
   const queued = new Queued(redis, keys);
   return {
     turn: () => turns.take('sweep', EVERY_MS),
-    async nowMs() {
-      const [seconds, micros] = await redisCall(() => redis.time());
-      return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
-    },
+    nowMs: () => redisTime(redis),
     async jobs(limit) {
       const jobs = await redisCall(() =>
         queues.sessions.getJobs(['wait', 'delayed', 'prioritized'], 0, limit - 1, true),

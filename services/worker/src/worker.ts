@@ -1,21 +1,16 @@
 import { BY_QUEUE, FleetError, type ConversationRecord, type StartData } from '@tavus-fleet/contracts';
 import type { Timer } from '@tavus-fleet/lifecycle';
-import {
-  type ProviderSlots,
-  type Leases,
-  type Queues,
-  type ReaperNotes,
-  type RedisHealth,
-  type WorkerRegistry,
-} from '@tavus-fleet/redis';
+import { type ProviderSlots, type Leases, type Queues, type ReaperNotes, type RedisHealth } from '@tavus-fleet/redis';
 import { currentTraceparent, traced } from '@tavus-fleet/telemetry';
 import { ClaimLoop } from './claim.ts';
 import type { ControlJobs } from './control.ts';
 import { fleetReaperPort } from './reaper/fleet-port.ts';
+import { GivingAway, heirPort, type HandOverDeps } from './hand-over/fleet-ports.ts';
+import { Heirs } from './hand-over/heirs.ts';
 import { Reaper, type ReaperOptions } from './reaper/reaper.ts';
 import type { LoadWatch } from './load/load-watch.ts';
 import { providerGate } from './provider-gate.ts';
-import { makeSession, type FactoryDeps } from './session-factory.ts';
+import { makeSession } from './session-factory.ts';
 import { Sessions } from './sessions.ts';
 import type { BullStartJobs } from './start-jobs.ts';
 import { Sweeper } from './sweeper.ts';
@@ -24,10 +19,9 @@ import { TakeoverSweeper } from './takeover-sweeper.ts';
 
 const HEARTBEAT_MS = 1_000;
 
-export type WorkerParts = FactoryDeps & {
+export type WorkerParts = HandOverDeps & {
   readonly version: string;
   readonly leases: Leases;
-  readonly registry: WorkerRegistry;
   readonly health: RedisHealth;
   readonly queues: Queues;
   readonly startJobs: BullStartJobs;
@@ -49,6 +43,7 @@ export class FleetWorker {
   readonly #claims: ClaimLoop;
   readonly #sweeper: Sweeper;
   readonly #takeovers: TakeoverSweeper;
+  readonly #heirs: Heirs;
   readonly #reaper: Reaper;
   readonly #closing = new AbortController();
   readonly #since = new Date().toISOString();
@@ -61,6 +56,12 @@ export class FleetWorker {
     this.#url = url;
     this.#onDrainAsked = onDrainAsked;
     const { clock, log, config, leases, keeper, health, workerId, load, metrics, queues } = parts;
+    const giving = new GivingAway(parts);
+    this.#heirs = new Heirs(
+      heirPort(parts, () => this.sessions),
+      clock,
+      (error) => log.warn({ err: error }, 'looking for offers failed; going on'),
+    );
     this.sessions = new Sessions({
       capacity: config.maxSessions,
       clock,
@@ -84,6 +85,8 @@ export class FleetWorker {
         redisUp: () => health.up,
         short: () => load.short,
         takenOver: () => metrics.takeover(),
+        handOver: (stay, signal) => giving.handOver(stay, signal),
+        expected: () => this.#heirs.size,
       },
     });
     this.#claims = new ClaimLoop({
@@ -142,6 +145,7 @@ export class FleetWorker {
     this.#claims.start();
     this.#sweeper.start();
     this.#takeovers.start();
+    this.#heirs.start();
     this.#reaper.start();
   }
 
@@ -149,7 +153,7 @@ export class FleetWorker {
   async stop(drainMs: number): Promise<void> {
     const { log, registry, workerId, controlJobs, health, load } = this.#parts;
     this.#claims.stop();
-    await this.#takeovers.close();
+    await Promise.all([this.#takeovers.close(), this.#heirs.close()]);
     const closing = this.#claims.close();
     await this.sessions.drain('drained', drainMs);
     await closing;

@@ -79,7 +79,7 @@ export type SessionDeps = {
   readonly appendAudio: (blocks: readonly AvatarBlock[]) => Promise<void>;
   readonly tavus: SessionTavus;
   readonly ledger: SessionLedger;
-  readonly rooms: Rooms;
+  readonly rooms: Pick<Rooms, 'open'>;
   readonly userRoomHosts: readonly string[];
   readonly meters: SessionMetersAll;
   readonly clock: Clock;

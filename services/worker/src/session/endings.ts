@@ -1,7 +1,7 @@
 import { Latch } from '@tavus-fleet/lifecycle';
 import type { Ending } from './ending.ts';
 
-const strength = { again: 0, stop: 1, cancel: 2, abandon: 3 } as const;
+const strength = { again: 0, stop: 1, cancel: 2, abandon: 3, 'handed-over': 4 } as const;
 
 /**
  * Why and how a session ends. The first reason stays, unless a stronger way of ending comes while the session still drains:

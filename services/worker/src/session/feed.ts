@@ -44,12 +44,15 @@ export class Feed {
   /** An interruption that nobody has told the replica of. */
   #interruption: FrameIn | undefined;
   #hasSpoken = false;
+  /** Id of the last entry that was read. */
+  #seen: string;
   #service: Service | undefined;
   #unsubscribe: (() => void) | undefined;
 
   constructor(options: FeedOptions) {
     this.#options = options;
     const { frames, clock, from, cut } = options;
+    this.#seen = from.position;
     this.#tail = new Tail(clock, from.position);
     this.#catchUp = new Tail(clock, from.position, CATCH_UP_MS);
     this.#skip = new Skip(from.positionMs);
@@ -67,6 +70,11 @@ export class Feed {
       },
       { read: (ids) => retry(ALWAYS, { signal: cut, clock }, () => frames.read(ids)) },
     );
+  }
+
+  /** Nothing that was read waits for its turn. */
+  get isEmpty(): boolean {
+    return this.#framesIn.next === undefined;
   }
 
   get framesIn(): number {
@@ -136,6 +144,16 @@ export class Feed {
     this.#framesIn.dropWaiting(why);
   }
 
+  /** Reads nothing until `resume`, which goes on where this stopped. */
+  pause(): void {
+    this.stop();
+  }
+
+  resume(): void {
+    if (this.#unsubscribe) return;
+    this.#unsubscribe = this.#options.frames.subscribe(this.#seen, (entries) => this.#entries(entries));
+  }
+
   /** Reads no more. */
   stop(): void {
     this.#unsubscribe?.();
@@ -163,6 +181,7 @@ export class Feed {
     this.#framesIn.entries(entries);
     const last = entries.at(-1);
     if (!last) return;
+    this.#seen = last.id;
     this.#tail.saw(last.id);
     this.#catchUp.saw(last.id);
   }

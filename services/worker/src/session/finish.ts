@@ -1,7 +1,7 @@
 import { asFleetError } from '@tavus-fleet/contracts';
 import { retry, withDeadline } from '@tavus-fleet/lifecycle';
 import type { Room } from '@tavus-fleet/rooms';
-import { summaryLine } from '@tavus-fleet/telemetry';
+import { summaryLine, type SessionSummary } from '@tavus-fleet/telemetry';
 import type { TavusVideoService } from '@tavus-fleet/video-service';
 import type { Checkpoints } from './checkpoints.ts';
 import type { SessionDeps, SessionProgress } from './deps.ts';
@@ -42,7 +42,8 @@ export type Acquired = {
  */
 export async function finish(first: Ending, acquired: Acquired): Promise<Ending> {
   if (first.how === 'again') return makeWay(first, acquired);
-  const { deps, checkpoints, deaf, endings, output, liveAt } = acquired;
+  if (first.how === 'handed-over') return handedOver(first, acquired);
+  const { deps, checkpoints, deaf, endings } = acquired;
   const closingAt = deps.clock.now();
   const owned = first.how !== 'abandon' && (await moveAndSilence(first, acquired));
   const ending = owned ? await drained(acquired) : undefined;
@@ -52,12 +53,8 @@ export async function finish(first: Ending, acquired: Acquired): Promise<Ending>
   else await leaveSilently(acquired);
   await closeAll(acquired);
   const how: Ending = owned ? (endings.now ?? first) : { how: 'abandon', reason: 'lease-lost' };
-  summaryLine(deps.log, {
-    ...('reason' in how && how.how !== 'abandon' ? { endReason: how.reason, outcome: 'ended' } : { outcome: 'lost' }),
-    ...output.summary(),
-    closeMs: deps.clock.now() - closingAt,
-    ...(liveAt === undefined ? {} : { liveMs: closingAt - liveAt }),
-  });
+  const isOurs = how.how === 'stop' || how.how === 'cancel';
+  story(acquired, closingAt, isOurs ? { endReason: how.reason, outcome: 'ended' } : { outcome: 'lost' });
   return how;
 }
 
@@ -80,6 +77,33 @@ async function makeWay(ending: Extract<Ending, { how: 'again' }>, acquired: Acqu
   events.close();
   if (saved === 'fenced' || endings.now?.how === 'abandon') return { how: 'abandon', reason: 'lease-lost' };
   return ending;
+}
+
+/** The heir is live with it: everything of ours vanishes, nothing is written. */
+async function handedOver(ending: Ending, acquired: Acquired): Promise<Ending> {
+  const { deps, service, checkpoints, deaf, events } = acquired;
+  const closingAt = deps.clock.now();
+  deaf();
+  events.close();
+  await checkpoints.close();
+  await step(acquired, 'service', async () => service?.abandon());
+  await leave(acquired);
+  await closeAll(acquired);
+  story(acquired, closingAt, { outcome: 'handed-over' });
+  return ending;
+}
+
+function story(
+  { deps, output, liveAt }: Acquired,
+  closingAt: number,
+  how: Pick<SessionSummary, 'endReason' | 'outcome'>,
+): void {
+  summaryLine(deps.log, {
+    ...how,
+    ...output.summary(),
+    closeMs: deps.clock.now() - closingAt,
+    ...(liveAt === undefined ? {} : { liveMs: closingAt - liveAt }),
+  });
 }
 
 async function closeAll(acquired: Acquired): Promise<void> {

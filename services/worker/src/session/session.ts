@@ -1,5 +1,5 @@
 import { asFleetError, FleetError, type EndReason } from '@tavus-fleet/contracts';
-import { firstOf, Latch, retry, together, withDeadline, type Timer } from '@tavus-fleet/lifecycle';
+import { firstOf, Latch, together, withDeadline, type Timer } from '@tavus-fleet/lifecycle';
 import type { Room, RoomEvent } from '@tavus-fleet/rooms';
 import { traced } from '@tavus-fleet/telemetry';
 import type { TavusVideoService } from '@tavus-fleet/video-service';
@@ -15,6 +15,7 @@ import { EventWriter } from './event-writer.ts';
 import { Feed } from './feed.ts';
 import { finish } from './finish.ts';
 import type { Entry } from './frames-in.ts';
+import { Giving } from './giving.ts';
 import type { Inheritance } from './inheritance.ts';
 import {
   checkUserRoom,
@@ -26,11 +27,12 @@ import {
   openPage,
 } from './make-parts.ts';
 import { SessionOutput } from './output.ts';
+import { OwnRecord } from './own-record.ts';
+import { RedisClock } from './redis-clock.ts';
 import { placeOf } from './resume.ts';
 import { tracedEnd, tracedStart } from './session-trace.ts';
 import { ShutdownWord } from './shutdown-word.ts';
 import { afterUserRoom, onlyCleansUp, startLimitMs, takeoverOf, whatFollows } from './succession.ts';
-import { UNTIL_REDIS } from '../until-redis.ts';
 
 /** From the deadline of a drain to giving up: time to say `stopping`, end the Tavus conversation and write the reason. */
 const HURRY_MS = 10_000;
@@ -51,8 +53,8 @@ export class Session {
   readonly #start = new AbortController();
   readonly #life = new AbortController();
   readonly #giveUp = new AbortController();
-  /** Redis' clock minus ours, ms. */
-  readonly #skewMs: number;
+  readonly #redisClock: RedisClock;
+  readonly #record: OwnRecord;
   readonly #events: EventWriter;
   readonly #output: SessionOutput;
   readonly #avatar: AvatarStream | undefined;
@@ -61,7 +63,6 @@ export class Session {
   readonly #inheritance: Inheritance | undefined;
   readonly #unheard: UnheardCheck | undefined;
   readonly #unsubscribe: (() => void)[] = [];
-  #secrets: SessionSecrets | undefined;
   #hurrying: Timer | undefined;
   #stopReason: EndReason = 'stopped';
   #room: Room | undefined;
@@ -70,12 +71,14 @@ export class Session {
   #inherited: Inherited | undefined;
   #replacements: number;
   #liveAt: number | undefined;
+  #giving: Giving | undefined;
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
     const { clock, records, record, ownership, frames } = deps;
-    this.#skewMs = deps.redisNowMs - clock.now();
+    this.#redisClock = new RedisClock(clock, deps.redisNowMs);
     this.#replacements = record.replacements;
+    this.#record = new OwnRecord(records, clock);
     this.#events = new EventWriter(
       (event, signal) => records.append(event, signal),
       () => this.lost(),
@@ -115,10 +118,10 @@ export class Session {
       () => this.lost(),
     );
     this.#inheritance = makeInheritance(deps, {
-      nowMs: () => this.#redisNowMs,
-      secrets: () => this.#readSecrets(this.#giveUp.signal),
+      nowMs: () => this.#redisClock.nowMs,
+      secrets: () => this.#record.secrets(this.#giveUp.signal),
     });
-    const forMs = (): number => (record.liveAt === undefined ? this.#liveMs : this.#ageMs(record.liveAt));
+    const forMs = (): number => (record.liveAt === undefined ? this.#liveMs : this.#redisClock.ageMs(record.liveAt));
     this.shutdown = new ShutdownWord(record, forMs, (error) => this.#cannotGoOn(error));
     this.#unheard = makeUnheard(deps, {
       heard: () => this.#output.hold(false),
@@ -152,7 +155,22 @@ export class Session {
 
   /** Another owner holds the conversation: leave silently, end nothing, write nothing. */
   lost(): void {
-    this.#endings.set({ how: 'abandon', reason: 'lease-lost' });
+    if (!this.#giving?.isUnderWay) this.#endings.set({ how: 'abandon', reason: 'lease-lost' });
+  }
+
+  /** For giving it to another worker; undefined unless it is live. */
+  get giving(): Giving | undefined {
+    if (this.state !== 'live' || !this.#room || !this.#service) return undefined;
+    return (this.#giving ??= new Giving({
+      ownership: this.ownership,
+      room: this.#room,
+      service: this.#service,
+      feed: this.#feed,
+      progress: () => this.#progress(),
+      inUserRoom: this.#record.known?.userRoomUrl !== undefined,
+      closing: [this.#events, this.#avatar, this.#checks, this.#unheard, this.#checkpoints],
+      end: (how) => void this.#endings.set({ how, reason: 'lease-lost' }),
+    }));
   }
 
   /** Finishes what was accepted, also what Redis has taken and we have not read yet; then ends with this reason. */
@@ -180,8 +198,7 @@ export class Session {
     const ending = await this.#endings.first;
     this.#started.set(ending);
     await beginning; // it has seen the abort; nothing may be acquired behind our back while we release
-    this.#checks?.close();
-    this.#unheard?.close();
+    for (const check of [this.#checks, this.#unheard]) check?.close();
     this.#life.abort(new FleetError('shutting-down', 'The conversation is ending.'));
     const how = await tracedEnd(this.#deps, () =>
       finish(this.#endings.now ?? ending, {
@@ -220,12 +237,12 @@ export class Session {
   }
 
   async #goLive(signal: AbortSignal): Promise<void> {
-    const { clock, records, record } = this.#deps;
-    using _startTimer = clock.after(startLimitMs(record, this.#redisNowMs), () => this.#late());
+    const { clock, record } = this.#deps;
+    using _startTimer = clock.after(startLimitMs(record, this.#redisClock.nowMs), () => this.#late());
     // Tavus is asked what is left there while the page opens; whoever needs the answer hears of a failure.
     this.#inheritance?.find(signal).catch(() => undefined);
-    await this.#move('starting', signal);
-    const secrets = await this.#readSecrets(signal);
+    await this.#record.moveTo('starting', this.#output.metrics, signal);
+    const secrets = await this.#record.secrets(signal);
     checkUserRoom(secrets, this.#deps.userRoomHosts);
     signal.throwIfAborted();
     this.#feed.start();
@@ -239,16 +256,14 @@ export class Session {
     void service.over.then(({ error }) => this.#cannotGoOn(error));
     const created = await traced('create tavus conversation', {}, () => service.setup(signal));
     if (!this.#inherited && this.#wasLive) this.#replacements += 1;
-    const saving = (): Promise<string> => records.created(created, this.#replacements);
-    if ((await this.#untilRedis(signal, saving)) === 'fenced')
-      throw new FleetError('lease-lost', 'Another worker owns the conversation.');
+    await this.#record.created(created, this.#replacements, signal);
     this.shutdown.uses(created.conversationId);
     await together(signal, [
       (own) => this.#startService(service, own),
       (own) => this.#joinUserRoom(room, secrets, own),
     ]);
-    if (!this.#wasLive) this.#output.metrics.startMs = this.#ageMs(record.createdAt);
-    await this.#move('live', signal);
+    if (!this.#wasLive) this.#output.metrics.startMs = this.#redisClock.ageMs(record.createdAt);
+    await this.#record.moveTo('live', this.#output.metrics, signal);
     if (!this.#endings.now) await this.#becameLive(service, signal);
   }
 
@@ -273,18 +288,9 @@ export class Session {
     return this.#liveAt === undefined ? 0 : this.#deps.clock.now() - this.#liveAt;
   }
 
-  get #redisNowMs(): number {
-    return this.#deps.clock.now() + this.#skewMs;
-  }
-
-  /** Ms since a time of Redis' clock. */
-  #ageMs(redisMs: number): number {
-    return Math.max(0, this.#redisNowMs - redisMs);
-  }
-
   #aged(first: Entry): void {
     // One of a batch is enough: what came together waited together.
-    const ageMs = this.#ageMs(Number.parseInt(first.id, 10));
+    const ageMs = this.#redisClock.ageMs(Number.parseInt(first.id, 10));
     this.#deps.meters.frameAge(ageMs / 1_000);
     this.#output.aged(ageMs);
   }
@@ -313,18 +319,6 @@ export class Session {
     });
   }
 
-  #untilRedis<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    return retry(UNTIL_REDIS, { signal, clock: this.#deps.clock }, work);
-  }
-
-  /** Anything but `moved` or a later state that a predecessor reached already means that we do not own what we think we own. */
-  async #move(state: 'starting' | 'live', signal: AbortSignal): Promise<void> {
-    const outcome = await this.#untilRedis(signal, () => this.#deps.records.moveTo(state, this.#output.metrics));
-    if (outcome === 'fenced') throw new FleetError('lease-lost', 'Another worker owns the conversation.');
-    if (outcome === 'refused' && state === 'live')
-      throw new FleetError('internal', 'The record refused to become live.');
-  }
-
   async #becameLive(service: TavusVideoService, signal: AbortSignal): Promise<void> {
     const { clock, record, succession, meters } = this.#deps;
     this.#liveAt = clock.now();
@@ -332,21 +326,16 @@ export class Session {
       meters.started((this.#output.metrics.startMs ?? 0) / 1_000);
       this.#output.started();
     }
-    this.#checks?.live(record.liveAt === undefined ? 0 : this.#ageMs(record.liveAt));
+    this.#checks?.live(record.liveAt === undefined ? 0 : this.#redisClock.ageMs(record.liveAt));
     if (record.spec.output.direct) this.#checks?.inDirectRoom(service.others, (id) => service.isReplica(id));
     this.#unheard?.present(service.others);
     if (this.#unheard) this.#output.hold(true);
     this.#started.set('live');
     void this.#inheritance?.settleAll(this.#life.signal);
     const isOpen = await this.#feed.caughtUp(signal);
-    const takeover = takeoverOf(record, succession, isOpen, this.#redisNowMs);
+    const takeover = takeoverOf(record, succession, isOpen, this.#redisClock.nowMs);
     if (takeover) this.#events.write({ type: 'takeover', data: takeover });
-    this.#feed.open(service, isOpen, this.#redisNowMs);
-  }
-
-  async #readSecrets(signal: AbortSignal): Promise<SessionSecrets> {
-    this.#secrets ??= await this.#untilRedis(signal, () => this.#deps.records.secrets());
-    return this.#secrets;
+    this.#feed.open(service, isOpen, this.#redisClock.nowMs);
   }
 
   #makeService(room: Room): TavusVideoService {
