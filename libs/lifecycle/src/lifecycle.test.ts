@@ -36,6 +36,23 @@ describe('withDeadline', () => {
     expect(await withDeadline({ ms: 100, what: 'It', clock }, async () => 7)).toBe(7);
     expect(clock.pending).toBe(0);
   });
+
+  test.each(['in the turn of the abort', 'after it'] as const)('what is answered %s goes to `late`', async (when) => {
+    const clock = new FakeClock();
+    const stop = new AbortController();
+    const answer = Promise.withResolvers<number>();
+    const late: number[] = [];
+    const options = { signal: stop.signal, ms: 100, what: 'It', clock, late: (one: number) => void late.push(one) };
+    const outcome = expect(withDeadline(options, async () => answer.promise)).rejects.toThrow('enough');
+    if (when === 'in the turn of the abort') answer.resolve(7);
+    stop.abort(new Error('enough'));
+    await outcome;
+    answer.resolve(7);
+    await clock.pass(1);
+    expect(late).toEqual([7]);
+    expect(await withDeadline({ ...options, signal: undefined }, async () => 8)).toBe(8);
+    expect(late).toEqual([7]);
+  });
 });
 
 describe('retry', () => {

@@ -72,8 +72,9 @@ export class DailyRooms implements Rooms {
   async open(identity: { conversationId: string; epoch: number }, signal: AbortSignal): Promise<Room> {
     if (this.#pool.over.aborted) throw new FleetError('browser-failed', 'The rooms are closed.');
     const merged = AbortSignal.any([signal, this.#pool.over]);
+    const late = (room: Room): void => void room.close(); // nobody was told of it
     return withDeadline(
-      { signal: merged, ms: openTimeoutMs, what: 'Opening a session page', code: 'browser-failed' },
+      { signal: merged, ms: openTimeoutMs, what: 'Opening a session page', code: 'browser-failed', late },
       async (inner) => {
         const first = await this.#tryOpen(identity, inner);
         // A browser that dies while a page opens in it says nothing about the session: another one may try, once.

@@ -16,10 +16,13 @@ import { isGhostOf } from './succession.ts';
 const OPEN_MS = 15_000;
 const USER_ROOM_MS = 15_000;
 
-export function openPage({ clock, rooms, record, ownership }: SessionDeps, signal: AbortSignal): Promise<Room> {
+export function openPage({ clock, rooms, record, ownership, log }: SessionDeps, signal: AbortSignal): Promise<Room> {
   const identity = { conversationId: record.conversationId, epoch: ownership.epoch };
+  // A page that opens while the start is being given up has no session that would close it.
+  const late = (room: Room): void =>
+    void room.close().catch((error: unknown) => log.warn({ err: error }, 'a page that came too late was not closed'));
   return traced('open page', {}, () =>
-    withDeadline({ signal, ms: OPEN_MS, what: 'Opening a page', code: 'browser-failed', clock }, (own) =>
+    withDeadline({ signal, ms: OPEN_MS, what: 'Opening a page', code: 'browser-failed', clock, late }, (own) =>
       rooms.open(identity, own),
     ),
   );
