@@ -116,6 +116,19 @@ describe("the avatar's media", () => {
     });
   });
 
+  it('R7: so are its pictures, with their times', async () => {
+    const w = new RoutingWorld({ outputs: { video: { format: 'jpeg', maxFps: 5 } } });
+    await w.live();
+    expect(w.watched?.options).toMatchObject({ picture: { format: 'jpeg', maxFps: 5 } });
+    w.room.showPicture(20);
+    expect(w.of('output-image')).toEqual([]);
+    w.service.processFrame({ type: 'output-transport-ready' }, 'upstream');
+    w.room.showPicture(60);
+    expect(w.of('output-image')).toEqual([
+      { type: 'output-image', format: 'jpeg', key: true, width: 320, height: 180, pts: 60, image: Uint8Array.of(1) },
+    ]);
+  });
+
   it('R8: an interruption in the same breath does not lose the word that the transport is ready', async () => {
     const w = new RoutingWorld({ outputs: { audio: true } });
     await w.live();

@@ -1,6 +1,6 @@
 // Vectors T1 to T8: who speaks, told from the avatar's sound in pieces of 40 ms; and the pace of its pictures.
 import { PARITY_THRESHOLD, peakOf, SpeechDetector } from '@tavus-fleet/audio';
-import { PicturePace } from '@tavus-fleet/video-service';
+import { PicturePace } from '@tavus-fleet/rooms/picture-pace';
 import { describe, expect, it } from 'vitest';
 import { RoutingWorld } from './fixtures/routing-world.ts';
 

@@ -78,6 +78,7 @@ export const errorCodes = {
   'replica-mute': { status: 502, category: 'server', blame: 'provider', retry: true, scope: 'session' },
   'replica-unheard': { status: 502, category: 'server', blame: 'provider', retry: true, scope: 'session' },
   'message-refused': { status: 502, category: 'application', blame: 'provider', retry: true, scope: 'session' },
+  'user-audio-limit': { status: 429, category: 'capacity', blame: 'caller', retry: false, scope: 'session' },
   'malformed-frame': { status: 400, category: 'invalid-request', blame: 'caller', retry: false, scope: 'request' },
   'page-crashed': { status: 500, category: 'application', blame: 'us', retry: true, scope: 'session' },
   'page-silent': { status: 500, category: 'application', blame: 'us', retry: true, scope: 'session' },

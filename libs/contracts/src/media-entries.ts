@@ -7,7 +7,7 @@ import { SampleRate } from './start-request.ts';
  * entries with the same time belong together. It goes on over a change of owner.
  */
 const Pts = z.number().nonnegative();
-const Bytes = z.instanceof(Uint8Array).refine((bytes) => bytes.byteLength > 0, 'is empty');
+const Bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.byteLength > 0, 'holds no bytes');
 
 /** One entry of `fleet:{id}:audio`: 20 ms of the avatar's voice, interleaved s16le PCM. */
 export const AudioEntry = z.object({

@@ -4,7 +4,6 @@ export { ClusterStreamReader } from './cluster-stream-reader.ts';
 export { connectRedis, ensureConnected, type RedisConnection, type RedisRole } from './connect.ts';
 export { compareIds, readEntries, type StreamEntry } from './entries.ts';
 export { EventLog, parseEvent, type EventPage } from './events.ts';
-export { addAudio, type AudioBlock } from './media-out.ts';
 export { fleetFigures, type FleetFigures } from './fleet-view.ts';
 export { acceptedOf, addFrame, addNumberedFrame } from './frames-out.ts';
 export { handOverSteps, type HandOverStep } from './hand-over-steps.ts';
@@ -19,6 +18,7 @@ export { Ledger, type LedgerIntent, type LedgerRow, type OwnRow } from './ledger
 export { silentLog, type Log } from './log.ts';
 export { providerState, ProviderSlots, type ProviderState, type Refusal } from './provider-slots.ts';
 export { Queued, type QueuePlace } from './queued.ts';
+export { mediaOut } from './media-out.ts';
 export { queueConnection, Queues, type EnqueueOptions } from './queues.ts';
 export { WebhookOutbox, type DueConversation } from './outbox.ts';
 export { type RecordPatch } from './record-codec.ts';

@@ -3,14 +3,21 @@ import { BlockClock } from './block-clock.ts';
 
 const BLOCK_MS = 20;
 
-it('spaces blocks evenly although they arrive with jitter', () => {
+/** The steps between the times of blocks that arrive when `lateMs` says, beside their due time. */
+function steps(count: number, lateMs: (block: number) => number): number[] {
   const clock = new BlockClock();
-  const times = Array.from({ length: 500 }, (_, at) =>
-    clock.next(1_000 + (at + 1) * BLOCK_MS + (at % 3) * 8, BLOCK_MS),
+  const times = Array.from({ length: count }, (_, at) =>
+    clock.next(1_000 + (at + 1) * BLOCK_MS + lateMs(at), BLOCK_MS),
   );
-  const steps = times.slice(1).map((time, at) => time - (times[at] ?? 0));
-  expect(times[0]).toBe(1_000);
-  expect(Math.max(...steps.map((step) => Math.abs(step - BLOCK_MS)))).toBeLessThan(0.2);
+  return times.slice(1).map((time, at) => time - (times[at] ?? 0));
+}
+const seams = (all: readonly number[]): number[] =>
+  all.filter((step) => Math.abs(step - BLOCK_MS) > 0.05).map(Math.round);
+
+it('spaces blocks evenly although they arrive with jitter', () => {
+  expect(new BlockClock().next(1_020, BLOCK_MS)).toBe(1_000);
+  expect(seams(steps(500, (at) => (at % 3) * 8))).toEqual([]);
+  expect(seams(steps(500, (at) => (at % 50 === 49 ? 55 : 0)))).toEqual([]);
 });
 
 it('follows a clock that drifts', () => {
@@ -21,10 +28,17 @@ it('follows a clock that drifts', () => {
   expect(Math.abs(last - (arrival(4_999) - BLOCK_MS))).toBeLessThan(5);
 });
 
-it('jumps over a pause and never goes back for blocks that come in a bunch', () => {
+it.each([
+  { when: 'a long standstill', lateMs: 300 },
+  { when: 'a short standstill', lateMs: 30 },
+])('makes up for $when in one place', ({ lateMs }) => {
+  expect(seams(steps(300, (at) => (at < 100 ? 0 : lateMs)))).toEqual([BLOCK_MS + lateMs]);
+});
+
+it('never goes back for blocks that come too fast, and is where they are soon', () => {
   const clock = new BlockClock();
-  clock.next(20, BLOCK_MS);
-  expect(clock.next(1_040, BLOCK_MS)).toBe(1_020);
-  const bunch = [1_041, 1_042, 1_043].map((now) => clock.next(now, BLOCK_MS));
-  expect(bunch.every((time, at) => time > (bunch[at - 1] ?? 1_020))).toBe(true);
+  const arrivals = Array.from({ length: 200 }, (_, at) => 1_000 + (at + 1) * BLOCK_MS - (at < 100 ? 0 : 100));
+  const times = arrivals.map((now) => clock.next(now, BLOCK_MS));
+  expect(times.every((time, at) => at === 0 || time > (times[at - 1] ?? 0))).toBe(true);
+  expect(Math.abs((times[130] ?? 0) - (arrivals[130] ?? 0) + BLOCK_MS)).toBeLessThan(6);
 });

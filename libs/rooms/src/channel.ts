@@ -2,13 +2,13 @@ import { FleetError } from '@tavus-fleet/contracts';
 import { Latch, systemClock, withDeadline, type Clock, type Timer } from '@tavus-fleet/lifecycle';
 import type { RawData, WebSocket } from 'ws';
 import { heartbeatMs, pageSilentMs } from './limits.ts';
+import { readMedia, type MediaMessage } from './media-message.ts';
 import { parseFromPage } from './page-server.ts';
-import { readTimedPcm } from './timed-pcm.ts';
 import type { Command, FromNode, Identity, WireEvent } from './wire.ts';
 
 export type ChannelHooks = {
   readonly onEvent: (event: WireEvent) => void;
-  readonly onAudio: (pcm: Uint8Array, pts: number) => void;
+  readonly onMedia: (message: MediaMessage) => void;
 };
 export type ChannelEnd = { readonly code: 'page-crashed' | 'page-silent' | 'asked'; readonly reason: string };
 
@@ -17,9 +17,8 @@ type Answer = { readonly ok: true; readonly result: unknown } | { readonly ok: f
 /** What may wait in the socket before a write is refused: the ten seconds that the page takes, twice. */
 const maxBufferedBytes = 1024 * 1024;
 const maxPendingCommands = 256;
-/** Far above a busy room (50 sound blocks and some tens of events a second); beyond it the page is broken or hostile. */
+/** Far above a busy room (50 sound blocks for each of ten voices, 60 pictures and some tens of events a second); beyond it the page is broken or hostile. */
 const maxMessagesPerSecond = 2_000;
-const maxAudioBytes = 19_200;
 
 /**
  * Our end of one session's media channel. Every command has an id, an answer and a deadline; the heartbeat tells the page
@@ -122,8 +121,8 @@ export class Channel {
     // `ws` gives a Buffer unless told otherwise (binaryType is left at nodebuffer).
     const bytes = data as Buffer;
     if (isBinary) {
-      const sound = bytes.length > maxAudioBytes ? undefined : readTimedPcm(bytes);
-      if (sound) this.#hooks.onAudio(sound.pcm, sound.pts);
+      const media = readMedia(bytes);
+      if (media) this.#hooks.onMedia(media);
       else this.malformed += 1;
       return;
     }

@@ -3,7 +3,8 @@ import { FleetError } from '@tavus-fleet/contracts';
 import { Emitter, firstOf, Latch, sleep, type Clock } from '@tavus-fleet/lifecycle';
 import type { WebSocket } from 'ws';
 import { Channel, withoutSecrets } from './channel.ts';
-import type { JoinOptions, Joined, Room, RoomEvent, UserRoomOptions, WatchOptions } from './port.ts';
+import type { MediaMessage } from './media-message.ts';
+import type { JoinOptions, Joined, Room, RoomEvent, RoomName, UserRoomOptions, WatchOptions } from './port.ts';
 import { StreamAccount } from './stream-account.ts';
 import { WireFlushed, WireJoined, type Command, type Identity, type WireEvent } from './wire.ts';
 
@@ -50,7 +51,7 @@ export class DailyRoom implements Room {
     this.#channel = new Channel(
       socket,
       identity,
-      { onEvent: (event) => this.#receive(event), onAudio: (pcm, pts) => this.#emit({ type: 'audio', pcm, pts }) },
+      { onEvent: (event) => this.#receive(event), onMedia: (message) => this.#receiveMedia(message) },
       clock,
     );
     page.onClosed(
@@ -122,8 +123,16 @@ export class DailyRoom implements Room {
     await this.#command({ type: 'send', data }, commandTimeoutMs, signal);
   }
 
-  watch(participantId: string, { video, audio, pcm = false }: WatchOptions): void {
-    this.#tell({ type: 'watch', participantId, video, audio, pcm });
+  watch(participantId: string, { video, audio, pcm = false, picture }: WatchOptions): void {
+    this.#tell({ type: 'watch', participantId, video, audio, pcm, ...(picture === undefined ? {} : { picture }) });
+  }
+
+  requestKeyFrame(): void {
+    this.#tell({ type: 'request-key-frame' });
+  }
+
+  hearUsers(room: RoomName, participantIds: readonly string[]): void {
+    this.#tell({ type: 'hear-users', room, participantIds });
   }
 
   muteUserRoom(on: boolean): void {
@@ -238,6 +247,21 @@ export class DailyRoom implements Room {
     }
     if (event.type === 'lost') return this.#emit({ ...event, reason: withoutSecrets(event.reason) });
     this.#emit(event);
+  }
+
+  #receiveMedia(message: MediaMessage): void {
+    switch (message.kind) {
+      case 'audio':
+        return this.#emit({ type: 'audio', pcm: message.pcm, pts: message.pts });
+      case 'user-audio': {
+        const { participantId, pcm, pts } = message;
+        return this.#emit({ type: 'user-audio', participantId, pcm, pts });
+      }
+      case 'picture':
+        return this.#emit({ type: 'picture', picture: message.picture });
+      default:
+        return message satisfies never;
+    }
   }
 
   #emit(event: RoomEvent): void {

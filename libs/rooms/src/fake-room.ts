@@ -17,12 +17,13 @@ import { StreamAccount } from './stream-account.ts';
 /** One call made on a FakeRoom, in order; `write` carries its bytes. */
 export type FakeRoomCall =
   | { readonly method: 'join' | 'joinUserRoom'; readonly options: UserRoomOptions }
-  | { readonly method: 'publishStream' | 'unpublishStream' | 'flush' | 'leave' | 'close' }
+  | { readonly method: 'publishStream' | 'unpublishStream' | 'flush' | 'leave' | 'close' | 'requestKeyFrame' }
   | { readonly method: 'showInUserRoom'; readonly kind: 'video' | 'audio' }
   | { readonly method: 'endUserAudio'; readonly maxMs: number }
   | { readonly method: 'write'; readonly pcm: Uint8Array }
   | { readonly method: 'send'; readonly data: unknown }
   | { readonly method: 'watch'; readonly participantId: string; readonly options: WatchOptions }
+  | { readonly method: 'hearUsers'; readonly room: RoomName; readonly participantIds: readonly string[] }
   | { readonly method: 'muteUserRoom'; readonly on: boolean }
   | { readonly method: 'limitUserVideo'; readonly maxFps: number | undefined }
   | { readonly method: 'raiseEpoch'; readonly epoch: number };
@@ -52,6 +53,9 @@ export class FakeRoom implements Room {
     closed: false,
   };
   #published = false;
+  #watched: { readonly participantId: string; readonly options: WatchOptions } | undefined;
+  #keyNeeded = true;
+  #heard: { readonly room: RoomName; readonly participantIds: readonly string[] } | undefined;
   #player: Timer | undefined;
   #playingSince = 0;
   #consumedBefore = 0;
@@ -167,7 +171,38 @@ export class FakeRoom implements Room {
   }
 
   watch(participantId: string, options: WatchOptions): void {
-    if (!this.#state.left && !this.#state.closed) this.calls.push({ method: 'watch', participantId, options });
+    if (this.#state.left || this.#state.closed) return;
+    this.calls.push({ method: 'watch', participantId, options });
+    this.#keyNeeded = true;
+    this.#watched = { participantId, options };
+  }
+
+  requestKeyFrame(): void {
+    if (this.#state.left || this.#state.closed) return;
+    this.calls.push({ method: 'requestKeyFrame' });
+    if (this.#watched?.options.picture) this.#keyNeeded = true;
+  }
+
+  hearUsers(room: RoomName, participantIds: readonly string[]): void {
+    if (this.#state.left || this.#state.closed) return;
+    this.calls.push({ method: 'hearUsers', room, participantIds });
+    this.#heard = { room, participantIds };
+  }
+
+  /** The watched participant's next picture comes: what is handed out of it, if pictures were asked for. */
+  showPicture(pts: number): void {
+    const { picture } = this.#watched?.options ?? {};
+    if (!picture) return;
+    const format = picture.format === 'jpeg' ? 'jpeg' : 'vp8';
+    const key = format === 'jpeg' || this.#keyNeeded;
+    this.#keyNeeded = false;
+    this.emit({ type: 'picture', picture: { format, key, width: 320, height: 180, pts, data: Uint8Array.of(1) } });
+  }
+
+  /** A participant of that room speaks for 20 ms: handed out if we were to hear it. */
+  userSpeaks(room: RoomName, participantId: string, pts: number): void {
+    if (this.#heard?.room !== room || !this.#heard.participantIds.includes(participantId)) return;
+    this.emit({ type: 'user-audio', participantId, pts, pcm: new Uint8Array(960).fill(1) });
   }
 
   muteUserRoom(on: boolean): void {

@@ -6,6 +6,13 @@
 export const sampleRate = 24_000;
 /** Received sound leaves the page in blocks of this much. */
 export const pcmBlockMs = 20;
+/** How much may wait in the page's socket before pieces are left out: pictures first, sound at the second. Our process reads it within milliseconds, or stands still. */
+export const maxBufferedBytes = { picture: 512 * 1024, sound: 1024 * 1024 } as const;
+/**
+ * Key frames of an encoded stream come at least so often, so that what is kept of it (half a minute) never lacks one. WebRTC's
+ * encoders send none by themselves. Our choice.
+ */
+export const keyFrameEveryMs = 10_000;
 /** What may wait in the page: 10 s of PCM. */
 export const maxWaitingSamples = 10 * sampleRate;
 /**

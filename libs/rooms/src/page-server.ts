@@ -8,14 +8,15 @@ import { bundlePage } from '@tavus-fleet/chromium';
 import { FleetError } from '@tavus-fleet/contracts';
 import { systemClock, type Clock } from '@tavus-fleet/lifecycle';
 import { WebSocketServer, type WebSocket } from 'ws';
+import { maxMediaBytes } from './media-message.ts';
 import { FromPage, type Identity } from './wire.ts';
 
 const html =
   '<!doctype html><html lang="en"><meta charset="utf-8"><title>session</title><script src="/main.js" defer></script></html>';
 const helloTimeoutMs = 10_000;
 const maxStrangers = 64;
-/** An app message may be 100 000 characters where a room allows it; nothing the page sends is longer than a few of them. */
-const maxPayloadBytes = 512 * 1024;
+/** Pictures are the longest that a page sends. An app message may be 100 000 characters where a room allows it. */
+const maxPayloadBytes = maxMediaBytes;
 
 type Files = ReadonlyMap<string, { readonly type: string; readonly body: string }>;
 type Expected = { readonly identity: Identity; readonly accept: (socket: WebSocket) => void };

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@tavus-fleet/contracts';
+import type { ErrorCode, VideoFormat } from '@tavus-fleet/contracts';
 
 /** Which of a session's two rooms: Tavus room = avatar + bot; user room = bot + users. */
 export type RoomName = 'tavus' | 'user';
@@ -28,6 +28,18 @@ export type MediaReport = {
   readonly audioPeak: number;
 };
 
+/** One picture of the watched participant. */
+export type Picture = {
+  readonly format: VideoFormat;
+  readonly width: number;
+  readonly height: number;
+  /** Can be shown without any before it. */
+  readonly key: boolean;
+  /** When it was there, ms since 1970, on the clock of the participant's sound: shown together they are as they were sent. */
+  readonly pts: number;
+  readonly data: Uint8Array;
+};
+
 /** What a room tells its owner. Times are ms since 1970. */
 export type RoomEvent =
   | { readonly type: 'participant-joined'; readonly room: RoomName; readonly participant: Participant }
@@ -46,6 +58,14 @@ export type RoomEvent =
   | { readonly type: 'video-arrived' }
   /** Sound of the watched participant, s16le mono 24 kHz, 20 ms each; only while watched with `pcm`. */
   | { readonly type: 'audio'; readonly pcm: Uint8Array; /** When it began, ms since 1970. */ readonly pts: number }
+  /** Only while watched with `picture`. The first encoded one is a key frame; after a gap the next is one again. */
+  | { readonly type: 'picture'; readonly picture: Picture }
+  /** Sound of one of those that `hearUsers` named, as of `audio`. */
+  | { readonly type: 'user-audio'; readonly participantId: string; readonly pcm: Uint8Array; readonly pts: number }
+  /** One of them began or ceased to speak. */
+  | { readonly type: 'user-speech'; readonly participantId: string; readonly speaking: boolean; readonly at: number }
+  /** The page had to leave out so many pieces, because our process did not take them. */
+  | { readonly type: 'media-dropped'; readonly media: 'audio' | 'user-audio' | 'picture'; readonly count: number }
   /** Samples (24 kHz) that the track `stream` has consumed since `publishStream`, and those still waiting in the page. */
   | { readonly type: 'played'; readonly samples: number; readonly waiting: number }
   | { readonly type: 'network'; readonly room: RoomName; readonly connected: boolean }
@@ -70,8 +90,20 @@ export type JoinOptions = {
 /** `hidden`: only joins; what is watched is published when `showInUserRoom` says so. */
 export type UserRoomOptions = JoinOptions & { readonly hidden?: boolean };
 
-/** `pcm` also hands the participant's sound out as `audio` events. */
-export type WatchOptions = { readonly video: boolean; readonly audio: boolean; readonly pcm?: boolean };
+/** In which form pictures are handed out. `maxFps`: at most so many a second. */
+export type PictureOptions =
+  /** `width`: at most so many pixels; the height follows. */
+  | { readonly format: 'jpeg'; readonly maxFps: number; readonly width?: number }
+  /** The participant's own encoding, as it came. `maxFps` leaves out upper temporal layers, where it has some. */
+  | { readonly format: 'encoded'; readonly maxFps?: number };
+
+/** `pcm` also hands the participant's sound out as `audio` events, `picture` its pictures. */
+export type WatchOptions = {
+  readonly video: boolean;
+  readonly audio: boolean;
+  readonly pcm?: boolean;
+  readonly picture?: PictureOptions;
+};
 
 export type Joined = {
   readonly participantId: string;
@@ -100,6 +132,10 @@ export interface Room {
   send(data: unknown, signal: AbortSignal): Promise<void>;
   /** Subscribes to that participant's video and audio in the Tavus room, detects speech, reports media, and re-publishes it into the user room once that is joined. A later call replaces the participant. */
   watch(participantId: string, options: WatchOptions): void;
+  /** Asks for a picture that needs none before it; for encoded pictures, where a consumer lost some. Never blocks; asking often is asking about twice a second. */
+  requestKeyFrame(): void;
+  /** From now on hears exactly these participants of that room, as soon as they have sound, beside whoever is watched; they come as `user-audio`. Never blocks. */
+  hearUsers(room: RoomName, participantIds: readonly string[]): void;
   /** Says to everyone in both rooms that this is now the session of that higher epoch (after a hand-over): a page of a lower epoch that sees it leaves. Later commands carry it too. */
   raiseEpoch(epoch: number, signal: AbortSignal): Promise<void>;
   /** Joins the user room and re-publishes there what is watched. Rejects with `user-room-refused`. */

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { maxWaitingSamples, sampleRate } from './limits.ts';
-import type { JoinOptions, Room, RoomEvent } from './port.ts';
+import type { JoinOptions, Room, RoomEvent, RoomName } from './port.ts';
 
 /** What one test of the contract gets: a room nobody has joined yet, and where to join. */
 export type ContractWorld = {
@@ -8,6 +8,8 @@ export type ContractWorld = {
   readonly identity: { readonly conversationId: string; readonly epoch: number };
   readonly tavus: JoinOptions;
   readonly user: JoinOptions;
+  /** Somebody joins that room, speaks all the time and shows a moving picture; answers its participant id. */
+  visitor(room: RoomName): Promise<string>;
   /** Lets time go on until the condition holds; throws when it does not within a few seconds. */
   until(condition: () => boolean, what: string): Promise<void>;
   /** Closes everything that was made for the test, twice if need be. */
@@ -26,7 +28,17 @@ export function roomContract(name: string, make: () => Promise<ContractWorld>): 
       world = await make();
       const events: RoomEvent[] = [];
       world.room.on((event) => events.push(event));
-      return { ...world, until: world.until.bind(world), events };
+      const until = world.until.bind(world);
+      async function visited(room: RoomName): Promise<string> {
+        const id = await made.visitor(room);
+        await until(
+          () => events.some((event) => event.type === 'participant-joined' && event.participant.id === id),
+          'the visitor',
+        );
+        return id;
+      }
+      const made = world;
+      return { ...world, until, events, visited };
     }
     async function published() {
       const made = await setup();
@@ -138,6 +150,74 @@ export function roomContract(name: string, make: () => Promise<ContractWorld>): 
       await expect(room.send('x'.repeat(maxMessageLength - 1), signal())).rejects.toMatchObject({
         code: 'message-refused',
       });
+    });
+
+    it.each(['jpeg', 'encoded'] as const)('hands out pictures of who is watched, as %s', async (format) => {
+      const { room, tavus, events, until, visited } = await setup();
+      await room.join(tavus, signal());
+      const id = await visited('tavus');
+      const picture = format === 'jpeg' ? { format, maxFps: 5 } : { format };
+      room.watch(id, { video: true, audio: true, picture });
+      const pictures = () => events.flatMap((event) => (event.type === 'picture' ? [event.picture] : []));
+      await until(() => pictures().length >= 5, 'pictures');
+      expect(pictures()[0]).toMatchObject({ key: true, width: 320, height: 180 });
+      const times = pictures().map(({ pts }) => pts);
+      expect(times.every((time, at) => at === 0 || time > (times[at - 1] ?? 0))).toBe(true);
+      const formats = new Set(pictures().map((each) => each.format));
+      expect(formats.size).toBe(1);
+      expect([...formats][0]).toMatch(format === 'jpeg' ? /^jpeg$/ : /^(vp8|h264)$/);
+      // Not at once: just after the first one another would be pointless.
+      await until(() => pictures().at(-1)?.key === (format === 'jpeg'), 'pictures that need one before');
+      const seen = pictures().length;
+      await until(() => {
+        room.requestKeyFrame();
+        return pictures()
+          .slice(seen)
+          .some(({ key }) => key);
+      }, 'another key frame');
+    });
+
+    it.each(['tavus', 'user'] as const)(
+      'hears those in the %s room whom it was told to, and nobody else',
+      async (where) => {
+        const { room, tavus, user, events, until, visited } = await setup();
+        await room.join(tavus, signal());
+        await room.joinUserRoom(user, signal());
+        const [one, other] = [await visited(where), await visited(where)];
+        const heard = (): string[] =>
+          events.flatMap((event) => (event.type === 'user-audio' ? [event.participantId] : []));
+        room.hearUsers(where, [one]);
+        await until(() => heard().length >= 5, 'a voice');
+        expect(new Set(heard())).toEqual(new Set([one]));
+        room.hearUsers(where, [one, other]);
+        await until(() => heard().includes(other), 'the other voice');
+        room.hearUsers(where, [other]);
+        let silentSince = events.length;
+        // What was on its way may still come.
+        await until(() => {
+          const since = events
+            .slice(silentSince)
+            .flatMap((event) => (event.type === 'user-audio' ? [event.participantId] : []));
+          if (since.includes(one)) silentSince = events.length;
+          return since.length >= 20;
+        }, 'the other voice alone');
+        const blocks = events.flatMap((event) => (event.type === 'user-audio' ? [event] : []));
+        expect(blocks.every(({ pcm }) => pcm.byteLength === sampleRate * 0.04)).toBe(true);
+      },
+    );
+
+    it('takes wishes about pictures and voices at any time', async () => {
+      const { room, tavus, events } = await setup();
+      room.requestKeyFrame();
+      room.hearUsers('user', ['nobody']);
+      await room.join(tavus, signal());
+      room.requestKeyFrame();
+      room.hearUsers('tavus', ['nobody']);
+      await room.flush(signal());
+      await room.leave();
+      room.requestKeyFrame();
+      room.hearUsers('tavus', []);
+      expect(events.some(({ type }) => type === 'picture' || type === 'user-audio')).toBe(false);
     });
 
     it('lets the epoch only rise', async () => {

@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import type { PictureOptions } from './port.ts';
 
 /**
  * The media channel between our process and one session's page: one WebSocket. Binary from Node: s16le PCM at 24 kHz for the
- * track `stream`. Binary from the page: the watched participant's PCM, same format, behind its
- * presentation time (timed-pcm.ts). Text: the JSON below. What comes from the page is
+ * track `stream`. Binary from the page: sound of the same format and pictures, each with its time (media-message.ts). Text:
+ * the JSON below. What comes from the page is
  * parsed with these schemas, because the page runs code of a vendor's CDN; page code imports the types only.
  */
 
@@ -66,6 +67,12 @@ export const WireEvent = z.discriminatedUnion('type', [
     }),
   }),
   z.object({ type: z.literal('video-arrived') }),
+  z.object({ type: z.literal('user-speech'), participantId: Id, speaking: z.boolean(), at: z.number() }),
+  z.object({
+    type: z.literal('media-dropped'),
+    media: z.enum(['audio', 'user-audio', 'picture']),
+    count: z.int().positive(),
+  }),
   z.object({ type: z.literal('played'), samples: Count, waiting: Count }),
   z.object({ type: z.literal('network'), room: RoomName, connected: z.boolean() }),
   z.object({ type: z.literal('evicted'), epoch: z.int() }),
@@ -120,6 +127,13 @@ export type Command =
       readonly video: boolean;
       readonly audio: boolean;
       readonly pcm: boolean;
+      readonly picture?: PictureOptions;
+    }
+  | { readonly type: 'request-key-frame' }
+  | {
+      readonly type: 'hear-users';
+      readonly room: 'tavus' | 'user';
+      readonly participantIds: readonly string[];
     }
   | { readonly type: 'mute-user-room'; readonly on: boolean }
   | { readonly type: 'show-in-user-room'; readonly kind: 'video' | 'audio' }

@@ -22,6 +22,26 @@ const Report = z.object({
 });
 const Counts = z.object({ pictures: z.int(), unreadable: z.int(), samples: z.int(), participants: z.int() });
 
+const ReadPictures = z.array(
+  z.object({
+    pts: z.number(),
+    width: z.int(),
+    height: z.int(),
+    reading: z.object({ timeMs: z.number(), frame: z.int(), mouth: z.number() }).nullable(),
+  }),
+);
+/** A picture of an output stream after decoding; `reading`: the clock in it, null when none could be read. */
+export type ReadPicture = z.infer<typeof ReadPictures>[number];
+/** A picture as an output stream holds it. */
+export type StreamPicture = {
+  readonly format: string;
+  readonly width: number;
+  readonly height: number;
+  readonly pts: number;
+  readonly key: boolean;
+  readonly frame: Uint8Array;
+};
+
 export type Picture = z.infer<typeof Report>['seen'][number];
 /** What one user got, from joining until asked. `heard` is mono at 24 kHz; `heardAt(sample)` is when that sample arrived, ms since 1970. */
 export type ListenerReport = {
@@ -74,15 +94,29 @@ export class Listeners implements AsyncDisposable {
     return new Listeners(browser, server, `http://127.0.0.1:${address.port}`);
   }
 
-  /** Joins a room as a user; resolves when joined. `bundle` is the folder of the call machine. */
-  async join(room: { url: string; userName?: string; bundle: string }, signal: AbortSignal): Promise<Listener> {
+  /** Joins a room as a user; resolves when joined. `bundle` is the folder of the call machine; `gives`: with a voice and a picture. */
+  async join(
+    room: { url: string; userName?: string; bundle: string; gives?: boolean },
+    signal: AbortSignal,
+  ): Promise<Listener> {
     const page = await this.#browser.openPage(`${this.#origin}/`, signal);
-    await page.call(
-      'async (options) => { await globalThis.listener.join(options); }',
+    const id = await page.call(
+      '(options) => globalThis.listener.join(options)',
       [{ userName: 'Guest', ...room }],
       signal,
     );
-    return new Listener(page);
+    return new Listener(page, z.string().parse(id));
+  }
+
+  /** Decodes pictures of one format out of an output stream, in their order, and reads the clock in each. Rejects when one cannot be decoded. */
+  async read(pictures: readonly StreamPicture[], signal: AbortSignal): Promise<ReadPicture[]> {
+    const page = await this.#browser.openPage(`${this.#origin}/`, signal);
+    const given = pictures.map(({ frame, ...rest }) => ({ ...rest, frame: Buffer.from(frame).toString('base64') }));
+    try {
+      return ReadPictures.parse(await page.call('(given) => globalThis.listener.read(given)', [given], signal));
+    } finally {
+      await page.close();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -92,10 +126,19 @@ export class Listeners implements AsyncDisposable {
 }
 
 export class Listener {
+  /** As what others in the room see this user. */
+  readonly participantId: string;
   readonly #page: Page;
 
-  constructor(page: Page) {
+  constructor(page: Page, participantId: string) {
     this.#page = page;
+    this.participantId = participantId;
+  }
+
+  /** Says mono 24 kHz samples, from now on; answers when it began, ms since 1970. Only for who joined with `gives`. */
+  async say(samples: Int16Array, signal: AbortSignal): Promise<number> {
+    const pcm = Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength).toString('base64');
+    return z.number().parse(await this.#page.call('(pcm) => globalThis.listener.say(pcm)', [pcm], signal));
   }
 
   async counts(signal: AbortSignal): Promise<z.infer<typeof Counts>> {

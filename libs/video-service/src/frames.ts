@@ -1,4 +1,4 @@
-import type { ErrorCode, EventPayload, InboundFrame, SettingsDelta } from '@tavus-fleet/contracts';
+import type { ErrorCode, EventPayload, InboundFrame, SettingsDelta, VideoFormat } from '@tavus-fleet/contracts';
 
 export type Direction = 'downstream' | 'upstream';
 
@@ -47,6 +47,16 @@ export type FrameOut =
       readonly rate: number;
       readonly channels: 1;
       /** When it began to be heard, ms since 1970; Pipecat's `pts`. */ readonly pts: number;
+    }
+  /** The avatar's picture, only with `outputs.video`: Pipecat's OutputImageRawFrame, but compressed. */
+  | {
+      readonly type: 'output-image';
+      readonly image: Uint8Array;
+      readonly format: VideoFormat;
+      readonly width: number;
+      readonly height: number;
+      /** Can be shown without any before it. */ readonly key: boolean;
+      /** On the clock of the sound. */ readonly pts: number;
     }
   | PassedFrame
   | { readonly type: 'frames-dropped'; readonly count: number; readonly ms: number; readonly why: DropReason }

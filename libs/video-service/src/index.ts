@@ -13,7 +13,6 @@ export type {
   Progress,
 } from './frames.ts';
 export type { TavusVideoServiceOptions } from './options.ts';
-export { PicturePace } from './picture-pace.ts';
-export { findReplica } from './replica.ts';
+export { findReplica, isBot } from './replica.ts';
 export { TavusVideoService } from './service.ts';
 export { TavusVideoSettings } from './settings.ts';

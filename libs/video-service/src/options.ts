@@ -1,6 +1,6 @@
 import type { SettingsDelta } from '@tavus-fleet/contracts';
 import { systemClock, type Clock } from '@tavus-fleet/lifecycle';
-import type { Room } from '@tavus-fleet/rooms';
+import type { PictureOptions, Room, WatchOptions } from '@tavus-fleet/rooms';
 import { audioModeOf } from './audio-mode.ts';
 import type { ConversationApi } from './conversation-api.ts';
 import { directConversations, type DirectOptions } from './direct-conversations.ts';
@@ -24,10 +24,10 @@ export type TavusVideoServiceOptions = {
    * not taken by us, and who speaks is known from Tavus' events alone.
    */
   readonly direct?: boolean;
-  /** `audio`: the avatar's voice as frames too, once the transport behind us is ready. */
-  readonly outputs?: { readonly audio?: boolean };
   /** Told of each step of the start, around it. Default: nobody is. */
   readonly step?: Step;
+  /** The avatar's voice and its pictures as frames too, once the transport behind us is ready. */
+  readonly outputs?: { readonly audio?: boolean; readonly video?: PictureOptions };
   readonly metrics?: { readonly enabled?: boolean; readonly onlyInitialTtfb?: boolean };
 } & ({ readonly api: ConversationApi } | DirectOptions);
 
@@ -40,7 +40,7 @@ export type ServiceParts = {
   readonly api: ConversationApi;
   readonly step: Step;
   /** What of the replica is taken. */
-  readonly wanted: { readonly video: boolean; readonly audio: boolean; readonly pcm: boolean };
+  readonly wanted: WatchOptions;
 };
 
 export function partsOf(options: TavusVideoServiceOptions): ServiceParts {
@@ -54,6 +54,11 @@ export function partsOf(options: TavusVideoServiceOptions): ServiceParts {
     mode: mode ?? audioModeOf(byKey?.personaId),
     api: 'api' in options ? options.api : directConversations(options, clock),
     step: step ?? ((_, work) => work()),
-    wanted: { video: !audioOnly, audio: !direct || pcm, pcm },
+    wanted: {
+      video: !audioOnly,
+      audio: !direct || pcm,
+      ...(pcm ? { pcm } : {}),
+      ...(outputs?.video === undefined || audioOnly ? {} : { picture: outputs.video }),
+    },
   };
 }

@@ -1,6 +1,6 @@
 import { FleetError } from '@tavus-fleet/contracts';
 import { Latch, type Clock, type Timer } from '@tavus-fleet/lifecycle';
-import type { Participant, Room, RoomEvent } from '@tavus-fleet/rooms';
+import type { Participant, Room, RoomEvent, WatchOptions } from '@tavus-fleet/rooms';
 import type { FrameSink } from './frames.ts';
 import { findReplica } from './replica.ts';
 
@@ -15,9 +15,7 @@ export class ReplicaWatch {
   readonly #room: Room;
   readonly #sink: FrameSink;
   readonly #clock: Clock;
-  readonly #video: boolean;
-  readonly #audio: boolean;
-  readonly #pcm: boolean;
+  readonly #wanted: WatchOptions;
   readonly #participants = new Map<string, Participant>();
   readonly #arrived = new Latch<void>();
   readonly #lost = new Latch<FleetError>();
@@ -26,13 +24,11 @@ export class ReplicaWatch {
   #returning: Timer | undefined;
   #closed = false;
 
-  constructor(room: Room, sink: FrameSink, clock: Clock, options: { video: boolean; audio: boolean; pcm: boolean }) {
+  constructor(room: Room, sink: FrameSink, clock: Clock, wanted: WatchOptions) {
     this.#room = room;
     this.#sink = sink;
     this.#clock = clock;
-    this.#video = options.video;
-    this.#audio = options.audio;
-    this.#pcm = options.pcm;
+    this.#wanted = wanted;
   }
 
   /** Its first picture (audio-only: its presence) was seen. */
@@ -88,17 +84,13 @@ export class ReplicaWatch {
     this.#replica = replica;
     this.#returning?.[Symbol.dispose]();
     this.#returning = undefined;
-    this.#room.watch(replica.id, {
-      video: this.#video,
-      audio: this.#audio,
-      ...(this.#pcm ? { pcm: true } : {}),
-    });
+    this.#room.watch(replica.id, this.#wanted);
     this.#sink.push({
       type: 'replica-joined',
       participantId: replica.id,
       ...(replica.userName === undefined ? {} : { userName: replica.userName }),
     });
-    if (!this.#video) this.#arrived.set();
+    if (!this.#wanted.video) this.#arrived.set();
   }
 
   #left(participant: Participant, reason: string | undefined): void {

@@ -19,7 +19,7 @@ export function findReplica(
   );
 }
 
-function isBot(participant: Participant): boolean {
-  const { userData } = participant;
+/** Whether that is a bot of a fleet: they name their conversation in their user data. */
+export function isBot({ userData }: Participant): boolean {
   return typeof userData === 'object' && userData !== null && 'conversationId' in userData && 'epoch' in userData;
 }

@@ -1,7 +1,7 @@
 import { asFleetError, FleetError, type EndReason } from '@tavus-fleet/contracts';
 import { Latch, orAborted, retry, withDeadline } from '@tavus-fleet/lifecycle';
 import type { Participant, RoomEvent } from '@tavus-fleet/rooms';
-import { AvatarAudio } from './avatar-audio.ts';
+import { AvatarMedia } from './avatar-media.ts';
 import type { ConversationApi } from './conversation-api.ts';
 import type { Direction, FrameIn, ProcessorFrame } from './frames.ts';
 import { makeSpeech } from './make-speech.ts';
@@ -26,7 +26,7 @@ const DRAIN_SPARE_MS = 8_000;
  */
 export class TavusVideoService {
   readonly #parts: ServiceParts;
-  readonly #avatarAudio: AvatarAudio;
+  readonly #avatarMedia: AvatarMedia;
   readonly #settings: TavusVideoSettings;
   readonly #replica: ReplicaWatch;
   readonly #voice: Voice;
@@ -43,7 +43,7 @@ export class TavusVideoService {
     this.#parts = partsOf(options);
     const { room, sink, clock, wanted } = this.#parts;
     this.#settings = new TavusVideoSettings(options.settings);
-    this.#avatarAudio = new AvatarAudio(sink);
+    this.#avatarMedia = new AvatarMedia(sink);
     this.#replica = new ReplicaWatch(room, sink, clock, wanted);
     this.#voice = new Voice({
       sink,
@@ -69,6 +69,11 @@ export class TavusVideoService {
   /** Whether that participant is the replica. */
   isReplica(participantId: string): boolean {
     return this.#replica.replica?.id === participantId;
+  }
+
+  /** The replica's participant id; undefined while it is not there. */
+  get replicaId(): string | undefined {
+    return this.#replica.replica?.id;
   }
 
   /** Who is in the Tavus room beside the replica and us: in direct mode its users. */
@@ -134,7 +139,7 @@ export class TavusVideoService {
       case 'other':
         return this.#parts.sink.push(frame, direction);
       case 'output-transport-ready':
-        this.#avatarAudio.transportReady();
+        this.#avatarMedia.transportReady();
         return this.#parts.sink.push(frame, direction);
       case 'bot-started-speaking':
       case 'bot-stopped-speaking':
@@ -298,7 +303,8 @@ export class TavusVideoService {
   #onRoom(event: RoomEvent): void {
     const replica = this.#replica.replica;
     this.#replica.handle(event);
-    if (event.type === 'audio') this.#avatarAudio.heard(event.pcm, event.pts);
+    if (event.type === 'audio') this.#avatarMedia.heard(event.pcm, event.pts);
+    else if (event.type === 'picture') this.#avatarMedia.seen(event.picture);
     else if (event.type === 'speech') this.#voice.heard('audio', event.speaking, event.at);
     else if (event.type === 'message' && event.room === 'tavus') {
       this.#voice.message(event.data); // Tavus' word on who speaks is also ours; every message goes to the backend

@@ -144,6 +144,7 @@ export async function compose(
     log,
     metrics,
     redis: commands,
+    outputs: connected('commands', 'outputs'),
     keys,
     reader,
     records,

@@ -2,7 +2,7 @@ import { FleetError, type ConversationRecord, type Ownership } from '@tavus-flee
 import type { WorkerConfig } from '@tavus-fleet/config';
 import { withDeadline, type Clock } from '@tavus-fleet/lifecycle';
 import {
-  addAudio,
+  mediaOut,
   parseTavusName,
   tavusName,
   readEntries,
@@ -40,6 +40,8 @@ export type FactoryDeps = {
   readonly events: EventLog;
   /** For reading frames again; the live ones come through the reader. */
   readonly redis: RedisConnection;
+  /** For output streams only: megabytes that wait for a slow Redis must not stand before anything else. */
+  readonly outputs: RedisConnection;
   readonly keys: Keys;
   readonly reader: StreamSource;
   readonly ledger: Ledger;
@@ -84,7 +86,7 @@ export function makeSession(
     succession: { ...(predecessor === undefined ? {} : { predecessor }), ...(again === undefined ? {} : { again }) },
     records: recordsOf(deps, ownership),
     frames: framesOf(deps, record.conversationId),
-    appendAudio: (blocks) => addAudio(deps.redis, deps.keys, record.conversationId, blocks),
+    mediaOut: mediaOut(deps.outputs, deps.keys, ownership),
     tavus: tavusOf(deps, record, ownership),
     ledger: ledgerOf(deps, record, ownership),
     rooms: inRoom ?? rooms,

@@ -41,7 +41,7 @@ export async function startSessions(
       record,
       ownership: { conversationId, epoch: 1, nonce: 'bench' },
       succession: {},
-      appendAudio: async () => undefined,
+      mediaOut: { audio: async () => true, userAudio: async () => true, video: async () => true },
       records: {
         secrets: async () => ({}),
         created: async () => 'patched',

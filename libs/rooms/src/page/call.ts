@@ -12,6 +12,7 @@ export type CallHooks = {
   readonly onEvent: (event: WireEvent) => void;
   /** Someone came, changed or brought a track: tracks may have to be attached, userData looked at. */
   readonly onParticipant: (participant: WireParticipant) => void;
+  readonly onGone: () => void;
 };
 export type Sources = {
   readonly videoSource: MediaStreamTrack | false;
@@ -195,7 +196,7 @@ export class Call {
   }
 
   #listen(): void {
-    const { onEvent, onParticipant } = this.#hooks;
+    const { onEvent, onParticipant, onGone } = this.#hooks;
     for (const type of ['participant-joined', 'participant-updated'] as const) {
       this.#call.on(type, ({ participant }) => {
         const wire = toWire(participant);
@@ -206,6 +207,7 @@ export class Call {
     this.#call.on('participant-left', ({ participant, reason }) => {
       const wire = toWire(participant);
       onEvent({ type: 'participant-left', room: this.#room, participant: wire, ...(reason ? { reason } : {}) });
+      onGone();
     });
     this.#call.on('app-message', ({ data, fromId }) => onEvent({ type: 'message', room: this.#room, fromId, data }));
     this.#call.on('network-connection', ({ event }) =>

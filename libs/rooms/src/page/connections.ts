@@ -4,6 +4,14 @@
  */
 const made = new Set<WeakRef<RTCPeerConnection>>();
 
+/** Is told of each receiver of pictures in the turn in which its track appears: later a transform would be ignored without a word (observed). */
+let onVideoReceiver: (receiver: RTCRtpReceiver) => void = () => undefined;
+
+/** `listener` replaces the one before. */
+export function eachVideoReceiver(listener: (receiver: RTCRtpReceiver) => void): void {
+  onVideoReceiver = listener;
+}
+
 /** From now on every connection made in this page is remembered. */
 export function rememberConnections(): void {
   const Native = globalThis.RTCPeerConnection;
@@ -11,6 +19,9 @@ export function rememberConnections(): void {
     constructor(configuration?: RTCConfiguration) {
       super(configuration);
       made.add(new WeakRef(this));
+      this.addEventListener('track', ({ receiver, track }) => {
+        if (track.kind === 'video') onVideoReceiver(receiver);
+      });
     }
   };
 }

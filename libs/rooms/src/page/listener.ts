@@ -1,6 +1,7 @@
 import { SpeechDetector } from '@tavus-fleet/audio/speech-detector';
-import { pcmBlockMs, speechHangoverMs, speechThreshold } from '../limits.ts';
+import { ArrivalClock } from '../arrival-clock.ts';
 import { BlockClock } from '../block-clock.ts';
+import { pcmBlockMs, speechHangoverMs, speechThreshold } from '../limits.ts';
 import { PcmOut } from '../pcm-out.ts';
 
 type Sinks = {
@@ -8,7 +9,7 @@ type Sinks = {
   /** 20 ms each, and when it began, ms since 1970. */
   readonly onPcm?: (pcm: Int16Array<ArrayBuffer>, pts: number) => void;
   /** Every frame, to be read at once: its samples are overwritten with the next. */
-  readonly onFrame: (samples: Float32Array, sampleRate: number) => void;
+  readonly onFrame?: (samples: Float32Array, sampleRate: number) => void;
 };
 
 /**
@@ -24,6 +25,8 @@ export class Listener {
     inputGoneMs: 1_000,
   });
   readonly #out = new PcmOut();
+  /** The frames' own stamps say when the jitter buffer gave them, also when this thread was busy then. */
+  readonly #given = new ArrivalClock();
   readonly #times = new BlockClock();
   #frame = new Float32Array(480);
   #peak = 0;
@@ -65,10 +68,10 @@ export class Listener {
     if (this.#frame.length < count) this.#frame = new Float32Array(count);
     // Channel 0 is enough: a replica speaks in mono, and stereo copies it.
     data.copyTo(this.#frame, { planeIndex: 0, format: 'f32-planar' });
-    const { sampleRate } = data;
+    const { sampleRate, timestamp } = data;
     data.close();
     const samples = this.#frame.subarray(0, count);
-    this.#sinks.onFrame(samples, sampleRate);
+    this.#sinks.onFrame?.(samples, sampleRate);
     let peak = 0;
     for (const sample of samples) peak = Math.max(peak, Math.abs(sample));
     this.#peak = Math.max(this.#peak, peak);
@@ -77,7 +80,8 @@ export class Listener {
     if (crossed) this.#sinks.onSpeech(crossed === 'started', now);
     if (!this.#sinks.onPcm) return;
     const block = this.#out.push(samples, sampleRate);
-    if (block) this.#sinks.onPcm(block, this.#times.next(now, pcmBlockMs));
+    const givenAt = this.#given.at(timestamp / 1_000, now);
+    if (block) this.#sinks.onPcm(block, this.#times.next(givenAt, pcmBlockMs));
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Delays } from '../picture-clock.ts';
 import type { MediaReport } from '../port.ts';
 import { receiverOf, videoSenders } from './connections.ts';
 import { FrameCounter } from './frame-counter.ts';
@@ -5,6 +6,8 @@ import { FrameCounter } from './frame-counter.ts';
 type Video = { framesDecoded: number; width: number; height: number };
 type WatchedVideo = { readonly track: MediaStreamTrack; last: Video; misses: number; counter?: FrameCounter };
 type Sound = { audioSamples: number; concealedSamples: number };
+/** Time that pieces spent waiting, all together, and how many they were. */
+type Waited = { readonly seconds: number; readonly pieces: number };
 
 // Looked at every 100 ms: half a second is more than a connection needs to show its receiver.
 const MISSES_BEFORE_COUNTING = 5;
@@ -16,6 +19,8 @@ export class MediaMeter {
   readonly #before = { framesDecoded: 0, audioSamples: 0, concealedSamples: 0 };
   #lastFrames = 0;
   readonly #tuned = new WeakSet<RTCRtpSender>();
+  #waited: { audio: Waited | undefined; video: Waited | undefined } = { audio: undefined, video: undefined };
+  #delays: Delays | undefined;
 
   watch(video: MediaStreamTrack | undefined, sound: MediaStreamTrack | undefined): void {
     if (this.#video?.track !== video) {
@@ -35,6 +40,8 @@ export class MediaMeter {
     this.#video?.counter?.stop();
     this.#video = undefined;
     this.#sound = undefined;
+    this.#waited = { audio: undefined, video: undefined };
+    this.#delays = undefined;
     Object.assign(this.#before, { framesDecoded: 0, audioSamples: 0, concealedSamples: 0 });
     this.#lastFrames = 0;
   }
@@ -59,6 +66,21 @@ export class MediaMeter {
       concealedSamples: this.#before.concealedSamples + (this.#sound?.last.concealedSamples ?? 0),
       audioPeak,
     };
+  }
+
+  /**
+   * How long sound and pictures waited here before they were handed out, on average since the last call; what brought nothing
+   * new keeps its figure; without sound that waits 0. Undefined until it is known.
+   */
+  async delays(withSound: boolean): Promise<Delays | undefined> {
+    const [sound, video] = await Promise.all([inboundStats(this.#sound?.track), inboundStats(this.#video?.track)]);
+    const audio = waitedOf(sound?.jitterBufferDelay, sound?.jitterBufferEmittedCount);
+    const pictures = waitedOf(video?.totalProcessingDelay, video?.framesDecoded);
+    const audioMs = withSound ? (meanMs(this.#waited.audio, audio) ?? this.#delays?.audioMs) : 0;
+    const videoMs = meanMs(this.#waited.video, pictures) ?? this.#delays?.videoMs ?? 0;
+    this.#waited = { audio, video: pictures };
+    if (audioMs !== undefined) this.#delays = { audioMs, videoMs };
+    return this.#delays;
   }
 
   /** Asks the encoder to keep the picture's size when bandwidth is short: WebRTC starts at 300 kbit/s and would show half the size at first. */
@@ -102,6 +124,17 @@ export class MediaMeter {
     if (!sound || !stats) return;
     sound.last = { audioSamples: stats.totalSamplesReceived ?? 0, concealedSamples: stats.concealedSamples ?? 0 };
   }
+}
+
+function waitedOf(seconds: number | undefined, pieces: number | undefined): Waited | undefined {
+  return seconds === undefined || pieces === undefined ? undefined : { seconds, pieces };
+}
+
+/** Undefined when nothing came in between, or the counters began anew. */
+function meanMs(before: Waited | undefined, now: Waited | undefined): number | undefined {
+  const pieces = (now?.pieces ?? 0) - (before?.pieces ?? 0);
+  const seconds = (now?.seconds ?? 0) - (before?.seconds ?? 0);
+  return pieces > 0 && seconds >= 0 ? (seconds * 1_000) / pieces : undefined;
 }
 
 async function inboundStats(track: MediaStreamTrack | undefined): Promise<RTCInboundRtpStreamStats | undefined> {

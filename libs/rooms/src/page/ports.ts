@@ -1,3 +1,5 @@
+import type { Delays } from '../picture-clock.ts';
+import type { PictureOptions } from '../port.ts';
 import type { Command, FromPage, Hello, Identity } from '../wire.ts';
 
 /** What main thread, worker and audio thread of one page say to each other. Structured clones, never text. */
@@ -9,6 +11,18 @@ export type ToWorker =
   | { readonly type: 'user-audio'; readonly writable: WritableStream<AudioData> }
   | { readonly type: 'listen'; readonly readable: ReadableStream<AudioData>; readonly pcm: boolean }
   | { readonly type: 'stop-listening' }
+  /** The watched picture, to be handed out as JPEG. */
+  | {
+      readonly type: 'picture-track';
+      readonly readable: ReadableStream<VideoFrame>;
+      readonly options: Extract<PictureOptions, { format: 'jpeg' }>;
+    }
+  /** The receiver (the number its transform was given) whose encoded pictures are to be handed out. */
+  | { readonly type: 'picture-receiver'; readonly receiver: number; readonly maxFps?: number }
+  | { readonly type: 'stop-pictures' }
+  | { readonly type: 'delays'; readonly delays: Delays }
+  | { readonly type: 'hear-user'; readonly participantId: string; readonly readable: ReadableStream<AudioData> }
+  | { readonly type: 'stop-hearing-user'; readonly participantId: string }
   | { readonly type: 'mute'; readonly on: boolean }
   /** Answered with `hushed` when nothing passes the gate any more. */
   | { readonly type: 'hush'; readonly maxMs: number }
@@ -17,6 +31,9 @@ export type ToWorker =
   | { readonly type: 'identity'; readonly identity: Identity }
   | { readonly type: 'send'; readonly message: FromPage }
   | { readonly type: 'finish' };
+
+/** `options` of the transform that the main thread puts on a receiver of pictures. */
+export type TeeOptions = { readonly receiver: number };
 
 export type FromWorker =
   | { readonly type: 'opened' }

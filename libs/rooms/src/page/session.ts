@@ -1,9 +1,11 @@
-import type { WatchOptions } from '../port.ts';
+import type { RoomName, WatchOptions } from '../port.ts';
 import type { Command, FromPage, Hello, Identity, WireEvent, WireJoined, WireParticipant } from '../wire.ts';
 import { Call } from './call.ts';
 import { MediaGraph } from './media-graph.ts';
 import { MediaMeter } from './media-meter.ts';
+import { PictureTap } from './picture-tap.ts';
 import type { FromWorker, ToWorker } from './ports.ts';
+import { UserTracks } from './user-tracks.ts';
 
 type ErrorCode = Extract<FromPage, { type: 'answer'; ok: false }>['code'];
 class Refused extends Error {
@@ -23,11 +25,13 @@ export class PageSession {
   readonly #worker = new Worker('/worker.js', { type: 'module' });
   readonly #graph = new MediaGraph((message, transfer) => this.#worker.postMessage(message, transfer ?? []));
   readonly #meter = new MediaMeter();
+  readonly #tap = new PictureTap(this.#worker);
+  readonly #users = new UserTracks((message, transfer) => this.#worker.postMessage(message, transfer ?? []));
   readonly #hello: Hello;
   #identity: Identity;
   #tavus: Call | undefined;
   #user: Call | undefined;
-  #watched: { readonly participantId: string; readonly options: Required<WatchOptions> } | undefined;
+  #watched: { readonly participantId: string; readonly options: WatchOptions } | undefined;
   #published = false;
   #userVideo: MediaStreamTrack | undefined;
   #userMaxFps: number | undefined;
@@ -91,6 +95,8 @@ export class PageSession {
         return this.#send(command.data);
       case 'watch':
         return this.#watch(command.participantId, command);
+      case 'hear-users':
+        return this.#users.want(command.room, command.participantIds, this.#callOf(command.room));
       case 'limit-user-video':
         return this.#limitUserVideo(command.maxFps);
       case 'raise-epoch':
@@ -100,6 +106,7 @@ export class PageSession {
       case 'flush':
         return { playedSamples: 0 }; // no ring yet, so nothing was ever played; otherwise the worker has answered
       case 'mute-user-room':
+      case 'request-key-frame':
         return undefined; // the worker has done it, and answered
       default:
         throw new Error('unknown command');
@@ -113,7 +120,9 @@ export class PageSession {
       onParticipant: (participant) => {
         this.#lookForSuccessor(participant);
         if (participant.id === this.#watched?.participantId) this.#attach();
+        this.#lookForVoices('tavus');
       },
+      onGone: () => this.#lookForVoices('tavus'),
     });
     this.#tavus = call;
     this.#published = false;
@@ -130,7 +139,8 @@ export class PageSession {
     if (this.#user && !this.#user.isOver) throw new Refused('user-room-refused', 'The user room was joined before.');
     const call = new Call('user', this.#hello.bundleUrl, {
       onEvent: (event) => this.#event(event),
-      onParticipant: () => undefined,
+      onParticipant: () => this.#lookForVoices('user'),
+      onGone: () => this.#lookForVoices('user'),
     });
     this.#user = call;
     try {
@@ -144,6 +154,7 @@ export class PageSession {
       });
       this.#userVideo = video;
       this.#attach();
+      this.#lookForVoices('user');
       return joined;
     } catch (error) {
       throw new Refused('user-room-refused', error);
@@ -199,7 +210,7 @@ export class PageSession {
     }
   }
 
-  #watch(participantId: string, options: Required<WatchOptions>): void {
+  #watch(participantId: string, { video, audio, pcm, picture }: WatchOptions): void {
     const call = this.#joinedTavus();
     const before = this.#watched?.participantId;
     if (before !== undefined && before !== participantId) call.subscribe(before, { audio: false, video: false });
@@ -207,9 +218,21 @@ export class PageSession {
       this.#meter.reset();
       this.#videoArrived = false;
     }
-    this.#watched = { participantId, options: { video: options.video, audio: options.audio, pcm: options.pcm } };
-    call.subscribe(participantId, { audio: options.audio, video: options.video });
+    this.#watched = {
+      participantId,
+      options: { video, audio, pcm: pcm ?? false, ...(picture === undefined ? {} : { picture }) },
+    };
+    if (picture?.format === 'encoded') this.#tap.prepare();
+    call.subscribe(participantId, { audio, video });
     this.#attach();
+  }
+
+  #lookForVoices(room: RoomName): void {
+    if (!this.#over && this.#users.isIn(room)) this.#users.look(this.#callOf(room));
+  }
+
+  #callOf(room: RoomName): Call | undefined {
+    return room === 'tavus' ? this.#tavus : this.#user;
   }
 
   async #limitUserVideo(maxFps: number | undefined): Promise<void> {
@@ -224,6 +247,7 @@ export class PageSession {
   }
 
   async #leave(): Promise<void> {
+    this.#users.close();
     await this.#user?.leave();
     await this.#tavus?.leave();
     await this.#graph.close();
@@ -257,6 +281,7 @@ export class PageSession {
     const video = this.#watchedTrack('video');
     const audio = this.#watchedTrack('audio');
     this.#meter.watch(video, audio);
+    this.#tap.tap(video, this.#watched?.options.picture);
     await this.#graph.hear(audio, this.#watched?.options.pcm ?? false);
     if (!this.#shown.video || !this.#user?.joined || !video || video === this.#userVideo) return;
     await this.#user.publishVideo(video);
@@ -270,9 +295,19 @@ export class PageSession {
       this.#videoArrived = true;
       this.#event({ type: 'video-arrived' });
     }
+    await this.#measureDelays();
     if (!second) return;
     this.#event({ type: 'media', report: await this.#meter.report(audioPeak) });
     if (this.#user?.joined) await this.#meter.keepPictureSize();
+  }
+
+  /** So that pictures get their times on the clock of the sound. */
+  async #measureDelays(): Promise<void> {
+    const { picture, audio } = this.#watched?.options ?? { audio: false };
+    if (picture === undefined) return;
+    this.#tap.tap(this.#watchedTrack('video'), picture); // its receiver may not have been known before
+    const delays = await this.#meter.delays(audio);
+    if (delays) this.#post({ type: 'delays', delays });
   }
 
   #watchedTrack(kind: 'audio' | 'video'): MediaStreamTrack | undefined {

@@ -1,17 +1,22 @@
 import { heartbeatMs, leaveAfterMs } from '../limits.ts';
-import { timedPcm } from '../timed-pcm.ts';
-import type { Command, FromNode, FromPage, Identity } from '../wire.ts';
+import type { Command, FromNode, FromPage, Identity, WireEvent } from '../wire.ts';
+import { ChannelOut } from './channel-out.ts';
 import { Gate } from './gate.ts';
 import { Listener } from './listener.ts';
-import type { FromRing, FromWorker, ToRing, ToWorker } from './ports.ts';
+import { Pictures } from './pictures.ts';
+import type { FromRing, FromWorker, TeeOptions, ToRing, ToWorker } from './ports.ts';
+import { UserVoices } from './user-voices.ts';
 
 // The worker's global scope; TypeScript's DOM library types `self` as a window.
 const scope = self as unknown as {
   postMessage(message: FromWorker, transfer: Transferable[]): void;
   addEventListener(type: 'message', listener: (event: MessageEvent<ToWorker>) => void): void;
+  addEventListener(
+    type: 'rtctransform',
+    listener: (event: Event & { readonly transformer: RTCRtpScriptTransformer }) => void,
+  ): void;
 };
 
-const maxBuffered = 1024 * 1024;
 const tickMs = 100;
 
 /**
@@ -19,10 +24,16 @@ const tickMs = 100;
  * on to the user room and listens to it, and judges whether our process is still there. The main thread only ever hears of commands and ticks.
  */
 class SessionWorker {
-  #socket: WebSocket | undefined;
+  #channel: ChannelOut | undefined;
   #ring: MessagePort | undefined;
   #gate: Gate | undefined;
   #listener: Listener | undefined;
+  readonly #pictures = new Pictures((picture) => this.#channel?.sendMedia({ kind: 'picture', picture }) ?? false);
+  readonly #voices = new UserVoices({
+    onPcm: (participantId, pcm, pts) =>
+      this.#channel?.sendMedia({ kind: 'user-audio', participantId, pts, pcm: bytesOf(pcm) }),
+    onSpeech: (participantId, speaking, at) => this.#event({ type: 'user-speech', participantId, speaking, at }),
+  });
   #lastBeatAt = 0;
   #mainAliveAt = performance.now();
   #droppedBytes = 0;
@@ -51,14 +62,32 @@ class SessionWorker {
         this.#listener?.stop();
         this.#listener = new Listener(message.readable, {
           onFrame: (samples, sampleRate) => this.#gate?.pass(samples, sampleRate),
-          onSpeech: (speaking, at) => this.#send({ type: 'event', event: { type: 'speech', speaking, at } }),
-          ...(message.pcm ? { onPcm: (pcm: Int16Array<ArrayBuffer>, pts: number) => this.#sendBinary(pcm, pts) } : {}),
+          onSpeech: (speaking, at) => this.#event({ type: 'speech', speaking, at }),
+          ...(message.pcm
+            ? {
+                onPcm: (pcm: Int16Array<ArrayBuffer>, pts: number) =>
+                  this.#channel?.sendMedia({ kind: 'audio', pts, pcm: bytesOf(pcm) }),
+              }
+            : {}),
         });
         return;
       case 'stop-listening':
         this.#listener?.stop();
         this.#listener = undefined;
         return;
+      case 'picture-track':
+        return this.#pictures.asJpeg(message.readable, message.options);
+      case 'picture-receiver':
+        return this.#pictures.asReceived(message.receiver, message.maxFps);
+      case 'stop-pictures':
+        return this.#pictures.stop();
+      case 'delays':
+        this.#pictures.delays = message.delays;
+        return;
+      case 'hear-user':
+        return this.#voices.listen(message.participantId, message.readable);
+      case 'stop-hearing-user':
+        return this.#voices.stop(message.participantId);
       case 'mute':
         return this.#mute(message.on);
       case 'hush':
@@ -78,9 +107,16 @@ class SessionWorker {
     }
   }
 
+  /** A receiver's pictures pass through this thread from now on. */
+  passes(transformer: RTCRtpScriptTransformer): void {
+    // Our own main thread set them, see PictureTap.
+    const { receiver } = transformer.options as TeeOptions;
+    this.#pictures.passes(receiver, transformer);
+  }
+
   #open(url: string, hello: FromPage): void {
     const socket = new WebSocket(url);
-    this.#socket = socket;
+    this.#channel = new ChannelOut(socket);
     socket.binaryType = 'arraybuffer';
     socket.addEventListener('open', () => socket.send(JSON.stringify(hello)));
     socket.addEventListener('message', (event: MessageEvent<string | ArrayBuffer>) => this.#fromNode(event.data));
@@ -114,8 +150,12 @@ class SessionWorker {
         reason: 'The command is of another session.',
       });
     }
-    // These two do not pass through the main thread: a flush must reach the ring right behind the PCM before it, and both are wanted at once.
+    // These do not pass through the main thread: a flush must reach the ring right behind the PCM before it, and all are wanted at once.
     if (command.type === 'flush' && this.#ring) return this.#toRing({ type: 'flush', id });
+    if (command.type === 'request-key-frame') {
+      this.#pictures.requestKeyFrame();
+      return this.#send({ type: 'answer', id, ok: true });
+    }
     if (command.type === 'mute-user-room') {
       this.#mute(command.on);
       return this.#send({ type: 'answer', id, ok: true });
@@ -153,8 +193,11 @@ class SessionWorker {
     if (performance.now() - this.#lastBeatAt > leaveAfterMs) return this.#lost(`no heartbeat for ${leaveAfterMs} ms`);
     this.#listener?.tick();
     this.#gate?.tick();
+    this.#pictures.tick();
+    this.#voices.tick();
     this.#ticks += 1;
     const second = this.#ticks % (1_000 / tickMs) === 0;
+    if (second) this.#channel?.tellDropped();
     const heartbeatDue = this.#ticks % (heartbeatMs / tickMs) === 0;
     if (second || heartbeatDue)
       scope.postMessage({ type: 'tick', second, audioPeak: second ? (this.#listener?.takePeak() ?? 0) : 0 }, []);
@@ -163,7 +206,7 @@ class SessionWorker {
   #fromRing(message: FromRing): void {
     if (message.type === 'flushed')
       this.#send({ type: 'answer', id: message.id, ok: true, result: { playedSamples: message.consumed } });
-    else this.#send({ type: 'event', event: { type: 'played', samples: message.consumed, waiting: message.waiting } });
+    else this.#event({ type: 'played', samples: message.consumed, waiting: message.waiting });
   }
 
   #lost(reason: string): void {
@@ -179,17 +222,17 @@ class SessionWorker {
     this.#toRing({ type: 'reset' });
     this.#listener?.stop();
     this.#gate?.close();
-    this.#socket?.close();
+    this.#pictures.stop();
+    this.#voices.close();
+    this.#channel?.close();
+  }
+
+  #event(event: WireEvent): void {
+    this.#send({ type: 'event', event });
   }
 
   #send(message: FromPage): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
-  }
-
-  #sendBinary(pcm: Int16Array<ArrayBuffer>, pts: number): void {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return;
-    if (this.#socket.bufferedAmount > maxBuffered) this.#droppedBytes += pcm.byteLength;
-    else this.#socket.send(timedPcm(pcm, pts));
+    this.#channel?.send(message);
   }
 
   #toRing(message: ToRing): void {
@@ -197,5 +240,10 @@ class SessionWorker {
   }
 }
 
+function bytesOf(pcm: Int16Array<ArrayBuffer>): Uint8Array {
+  return new Uint8Array(pcm.buffer, pcm.byteOffset, pcm.byteLength);
+}
+
 const worker = new SessionWorker();
+scope.addEventListener('rtctransform', ({ transformer }) => worker.passes(transformer));
 scope.addEventListener('message', (event) => worker.receive(event.data));

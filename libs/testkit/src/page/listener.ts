@@ -1,5 +1,7 @@
 import Daily, { type DailyCall, type DailyParticipant } from '@daily-co/daily-js';
 import { decodeFrameClock, CLOCK_STRIP, type LumaSampler } from '../frame-clock.ts';
+import { readPictures, type ReadPicture, type StreamPicture } from './picture-reader.ts';
+import { movingPicture, Speaker } from './speaker.ts';
 
 /**
  * A user in the user room who writes down what is seen and heard: every received audio block with its arrival time, every
@@ -28,12 +30,15 @@ class Listener {
   #samples = 0;
   #unreadable = 0;
   #call: DailyCall | undefined;
+  #speaker: Speaker | undefined;
 
-  async join(options: { url: string; userName: string; bundle: string }): Promise<void> {
+  /** Answers the participant's id. `gives`: also has a voice (`say`) and a picture. */
+  async join(options: { url: string; userName: string; bundle: string; gives?: boolean }): Promise<string> {
+    if (options.gives) this.#speaker = new Speaker();
     const call = Daily.createCallObject({
       allowMultipleCallInstances: true,
-      videoSource: false,
-      audioSource: false,
+      videoSource: this.#speaker ? movingPicture() : false,
+      audioSource: this.#speaker?.track ?? false,
       dailyConfig: { avoidEval: true, bundlePathOverride: options.bundle },
     });
     this.#call = call;
@@ -52,6 +57,13 @@ class Listener {
     call.on('track-started', (event) => look(event.participant ?? undefined));
     await call.join({ url: options.url, userName: options.userName });
     for (const participant of Object.values(call.participants())) look(participant);
+    return call.participants().local.session_id;
+  }
+
+  /** See Speaker. */
+  say(base64: string): number {
+    if (!this.#speaker) throw new Error('This user has no voice.');
+    return this.#speaker.say(base64);
   }
 
   counts(): { pictures: number; unreadable: number; samples: number; participants: number } {
@@ -74,6 +86,11 @@ class Listener {
       unreadable: this.#unreadable,
       resources: performance.getEntriesByType('resource').map((entry) => entry.name),
     };
+  }
+
+  /** Of an output stream instead of a room. */
+  read(pictures: readonly StreamPicture[]): Promise<ReadPicture[]> {
+    return readPictures(pictures);
   }
 
   async leave(): Promise<void> {

@@ -122,6 +122,8 @@ export class PreparedRoom implements Room {
     this.#room.showInUserRoom(kind, signal);
   endUserAudio = (maxMs: number, signal: AbortSignal): Promise<void> => this.#room.endUserAudio(maxMs, signal);
   muteUserRoom = (on: boolean): void => this.#room.muteUserRoom(on);
+  requestKeyFrame = (): void => this.#room.requestKeyFrame();
+  hearUsers = (where: RoomName, participantIds: readonly string[]): void => this.#room.hearUsers(where, participantIds);
   limitUserVideo = (maxFps: number | undefined): void => this.#room.limitUserVideo(maxFps);
   leave = (signal?: AbortSignal): Promise<void> => this.#room.leave(signal);
   close = (): Promise<void> => this.#room.close();

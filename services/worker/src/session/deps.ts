@@ -9,10 +9,10 @@ import type {
 } from '@tavus-fleet/contracts';
 import type { Clock } from '@tavus-fleet/lifecycle';
 import type { Rooms } from '@tavus-fleet/rooms';
-import type { AvatarBlock } from './avatar-stream.ts';
 import type { SessionLedger, SessionTavus } from './conversations.ts';
 import type { Entry, FramesSource } from './frames-in.ts';
 import type { SessionMeters } from './output.ts';
+import type { MediaOut } from './outputs/media-streams.ts';
 import type { Succession } from './succession.ts';
 
 /** How far a session came: what a successor needs and what the API shows. */
@@ -75,8 +75,8 @@ export type SessionDeps = {
   readonly succession: Succession;
   readonly records: SessionRecords;
   readonly frames: SessionFrames;
-  /** Appends the avatar's voice to the conversation's `audio` stream. */
-  readonly appendAudio: (blocks: readonly AvatarBlock[]) => Promise<void>;
+  /** The conversation's output streams. */
+  readonly mediaOut: MediaOut;
   readonly tavus: SessionTavus;
   readonly ledger: SessionLedger;
   readonly rooms: Pick<Rooms, 'open'>;

@@ -10,6 +10,7 @@ import type { SessionDeps, SessionSecrets } from './deps.ts';
 import type { Ending } from './ending.ts';
 import { Inheritance } from './inheritance.ts';
 import { audioMode } from './mode.ts';
+import { MediaStreams } from './outputs/media-streams.ts';
 import type { SessionOutput } from './output.ts';
 import { isGhostOf } from './succession.ts';
 
@@ -33,7 +34,10 @@ export function makeService(
   { clock, record, tavus, ledger, log }: SessionDeps,
   room: Room,
   output: SessionOutput,
-  options: { audio: boolean; inherited: ((signal: AbortSignal) => Promise<Inherited | undefined>) | undefined },
+  options: {
+    outputs: MediaStreams['wanted'];
+    inherited: ((signal: AbortSignal) => Promise<Inherited | undefined>) | undefined;
+  },
 ): TavusVideoService {
   const { spec } = record;
   const tell = (error: Pick<FleetError, 'code' | 'message'>): void => output.error(error.code, error.message, false);
@@ -62,7 +66,7 @@ export function makeService(
     settings: record.settings,
     audioOnly: spec.tavus.audioOnly ?? false,
     direct: spec.output.direct ?? false,
-    outputs: { audio: options.audio },
+    outputs: options.outputs,
     step: (name, work) => traced(name, {}, work),
   });
 }
@@ -93,6 +97,24 @@ export function makeChecks(
     trip: of.trip,
     replicaLost: of.replicaLost,
     audioOnly: spec.tavus.audioOnly ?? false,
+  });
+}
+
+/** The media that the backend asked for, on their way to Redis. */
+export function makeMedia(
+  { clock, record: { spec }, mediaOut }: SessionDeps,
+  skewMs: number,
+  { output, room }: { output: () => SessionOutput; room: () => Room | undefined },
+): MediaStreams {
+  return new MediaStreams({
+    spec,
+    out: mediaOut,
+    skewMs,
+    onDropped: (count, ms, why) => output().outputDropped(count, ms, why),
+    requestKeyFrame: () => room()?.requestKeyFrame(),
+    onTooManyUsers: (most) =>
+      output().error('user-audio-limit', `Of the users only the first ${most} are heard.`, false),
+    clock,
   });
 }
 

@@ -7,8 +7,8 @@ import {
 } from '@tavus-fleet/contracts';
 import type { RoomEvent } from '@tavus-fleet/rooms';
 import type { FrameOut, FrameSink, Position, Progress } from '@tavus-fleet/video-service';
-import type { AvatarStream } from './avatar-stream.ts';
 import type { SessionProgress } from './deps.ts';
+import type { MediaStreams } from './outputs/media-streams.ts';
 
 /** What the fleet counts of a session beyond its own events. Must not throw. */
 export interface SessionMeters {
@@ -33,7 +33,7 @@ export class SessionOutput implements FrameSink {
   readonly #meters: SessionMeters;
   readonly #onPlayed: (playedMs: number) => void;
   readonly #onSpeaking: () => void;
-  readonly #avatar: Pick<AvatarStream, 'push'> | undefined;
+  readonly #media: Pick<MediaStreams, 'sound' | 'picture'> | undefined;
   readonly #before: Before;
   readonly counters: Counters;
   readonly metrics: RecordMetrics;
@@ -48,7 +48,7 @@ export class SessionOutput implements FrameSink {
     meters: SessionMeters,
     tell: { played: (playedMs: number) => void; speaking?: () => void },
     before: Before,
-    avatar?: Pick<AvatarStream, 'push'>,
+    media?: Pick<MediaStreams, 'sound' | 'picture'>,
   ) {
     this.#write = write;
     this.#meters = meters;
@@ -57,7 +57,7 @@ export class SessionOutput implements FrameSink {
     this.#before = before;
     this.counters = { ...before.counters };
     this.metrics = { ...before.metrics };
-    this.#avatar = avatar;
+    this.#media = media;
   }
 
   /** While held no position is saved: nobody has heard yet what is being played, and whoever goes on plays it again. */
@@ -124,7 +124,9 @@ export class SessionOutput implements FrameSink {
       case 'error':
         return this.error(frame.code, frame.message, frame.fatal);
       case 'speech-output-audio':
-        return this.#avatar?.push(frame);
+        return this.#media?.sound(frame);
+      case 'output-image':
+        return this.#media?.picture(frame);
       case 'output-transport-ready':
       case 'other':
         return; // comes back after the session said that its stream is ready; nothing to tell
@@ -182,8 +184,13 @@ export class SessionOutput implements FrameSink {
     this.error('malformed-frame', `An entry was skipped: ${what.field} ${what.problem}.`, false, what.field);
   }
 
-  /** Who is in the rooms, and what is measured of the replica's media. */
+  /** Who is in the rooms and speaks there, and what is measured of the replica's media. */
   roomEvent(event: RoomEvent): void {
+    if (event.type === 'user-speech')
+      return this.#write({
+        type: event.speaking ? 'user-started-speaking' : 'user-stopped-speaking',
+        data: { participantId: event.participantId, atMs: event.at },
+      });
     if (event.type === 'media') this.metrics.videoFps = event.report.fps;
     if (event.type === 'network' && !event.connected)
       this.error(

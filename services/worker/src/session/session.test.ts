@@ -229,40 +229,6 @@ describe('a starting session', () => {
   });
 });
 
-test.each([true, false])('hands the avatar’s voice to the backend when asked for: %s', async (audio) => {
-  const w = new SessionWorld({ output: { streams: { audio } } });
-  await w.live();
-  const block = { type: 'audio', pcm: new Uint8Array(960).fill(3), pts: 1_000 } as const;
-  w.room.emit(block);
-  await w.clock.pass(10);
-  expect(w.audio.map(({ pts, rate }) => [pts, rate])).toEqual(audio ? [[1_000, 24_000]] : []);
-  const watched = w.room.calls.filter(({ method }) => method === 'watch');
-  expect(watched).toEqual([
-    expect.objectContaining({ options: { video: true, audio: true, ...(audio ? { pcm: true } : {}) } }),
-  ]);
-  w.session.asked('cancel');
-  await w.clock.pass(0);
-  w.room.emit(block);
-  await w.clock.pass(5_000);
-  expect(w.ending).toMatchObject({ reason: 'canceled' });
-  expect(w.audio).toHaveLength(audio ? 1 : 0);
-});
-
-test('a Redis that takes no sound costs sound and nothing else, and it is said', async () => {
-  const w = new SessionWorld({ output: { streams: { audio: true } } });
-  await w.live();
-  w.audioDown = true;
-  for (let at = 0; at < 5; at += 1) w.room.emit({ type: 'audio', pcm: new Uint8Array(960), pts: at });
-  await w.clock.pass(10);
-  w.session.asked('stop');
-  await w.clock.pass(20_000);
-  expect(w.ending).toMatchObject({ reason: 'stopped' });
-  expect(w.events).toContainEqual({
-    type: 'frames-dropped',
-    data: expect.objectContaining({ why: 'output-audio' }) as unknown,
-  });
-});
-
 describe('Tavus’ word on the end of its call', () => {
   test.each([
     { reason: 'exception_encountered_during_conversation_startup', ends: 'start-failed' },

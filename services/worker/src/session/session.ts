@@ -3,7 +3,6 @@ import { firstOf, Latch, together, withDeadline, type Timer } from '@tavus-fleet
 import type { Room, RoomEvent } from '@tavus-fleet/rooms';
 import { traced } from '@tavus-fleet/telemetry';
 import type { TavusVideoService } from '@tavus-fleet/video-service';
-import { AvatarStream } from './avatar-stream.ts';
 import { Checkpoints } from './checkpoints.ts';
 import type { Checks } from './checks/checks.ts';
 import type { UnheardCheck } from './checks/unheard.ts';
@@ -22,12 +21,14 @@ import {
   joinUserRoom,
   makeChecks,
   makeInheritance,
+  makeMedia,
   makeService,
   makeUnheard,
   openPage,
 } from './make-parts.ts';
 import { SessionOutput } from './output.ts';
 import { OwnRecord } from './own-record.ts';
+import { byRedisClock, type MediaStreams } from './outputs/media-streams.ts';
 import { RedisClock } from './redis-clock.ts';
 import { placeOf } from './resume.ts';
 import { tracedEnd, tracedStart } from './session-trace.ts';
@@ -57,7 +58,7 @@ export class Session {
   readonly #record: OwnRecord;
   readonly #events: EventWriter;
   readonly #output: SessionOutput;
-  readonly #avatar: AvatarStream | undefined;
+  readonly #media: MediaStreams;
   readonly #feed: Feed;
   readonly #checkpoints: Checkpoints;
   readonly #inheritance: Inheritance | undefined;
@@ -84,18 +85,13 @@ export class Session {
       () => this.lost(),
       clock,
     );
-    if (record.spec.output.streams?.audio)
-      this.#avatar = new AvatarStream(
-        deps.appendAudio,
-        (count) => this.#output.outputDropped(count, count * 20, 'output-audio'),
-        clock,
-      );
+    this.#media = makeMedia(deps, this.#redisClock.skewMs, { output: () => this.#output, room: () => this.#room });
     this.#output = new SessionOutput(
       (event) => this.#events.write(event),
       deps.meters,
       { played: (ms) => this.#played(ms), speaking: () => this.#unheard?.heard() },
       record,
-      this.#avatar,
+      this.#media,
     );
     this.#feed = new Feed({
       frames,
@@ -168,7 +164,7 @@ export class Session {
       feed: this.#feed,
       progress: () => this.#progress(),
       inUserRoom: this.#record.known?.userRoomUrl !== undefined,
-      closing: [this.#events, this.#avatar, this.#checks, this.#unheard, this.#checkpoints],
+      closing: [this.#events, this.#media, this.#checks, this.#unheard, this.#checkpoints],
       end: (how) => void this.#endings.set({ how, reason: 'lease-lost' }),
     }));
   }
@@ -217,7 +213,7 @@ export class Session {
       }),
     );
     this.#release();
-    this.#avatar?.close();
+    this.#media.close();
     this.#feed.close();
     this.#hurrying?.[Symbol.dispose]();
     return how;
@@ -251,7 +247,8 @@ export class Session {
     this.#room = room;
     this.#unsubscribe.push(room.on((event) => this.#onRoom(event)));
     const service = this.#makeService(room);
-    if (this.#avatar) service.processFrame({ type: 'output-transport-ready' });
+    service.processFrame({ type: 'output-transport-ready' });
+    this.#unsubscribe.push(this.#media.hear(room, () => service.replicaId));
     // From here on the page may die or Tavus may end the call at any moment, also long before we are live.
     void service.over.then(({ error }) => this.#cannotGoOn(error));
     const created = await traced('create tavus conversation', {}, () => service.setup(signal));
@@ -296,11 +293,12 @@ export class Session {
   }
 
   #onRoom(event: RoomEvent): void {
+    this.#media.roomEvent(event);
     this.#unheard?.handle(event);
     if (event.type === 'evicted') this.lost();
     else if (event.type === 'lost' && event.room === 'user')
       this.#endings.set(afterUserRoom(event, this.#deps.succession.again));
-    else this.#output.roomEvent(event);
+    else this.#output.roomEvent(byRedisClock(event, this.#redisClock.skewMs));
   }
 
   /** The table of succession.ts decides what follows. While what was accepted is being played to its end, that end is cut. */
@@ -327,7 +325,10 @@ export class Session {
       this.#output.started();
     }
     this.#checks?.live(record.liveAt === undefined ? 0 : this.#redisClock.ageMs(record.liveAt));
-    if (record.spec.output.direct) this.#checks?.inDirectRoom(service.others, (id) => service.isReplica(id));
+    if (record.spec.output.direct) {
+      this.#checks?.inDirectRoom(service.others, (id) => service.isReplica(id));
+      this.#media.present(service.others);
+    }
     this.#unheard?.present(service.others);
     if (this.#unheard) this.#output.hold(true);
     this.#started.set('live');
@@ -339,15 +340,14 @@ export class Session {
   }
 
   #makeService(room: Room): TavusVideoService {
-    const audio = this.#avatar !== undefined;
     const inheritance = this.#inheritance;
     const service = makeService(this.#deps, room, this.#output, {
-      audio,
+      outputs: this.#media.wanted,
       inherited: inheritance && ((signal) => this.#inherit(inheritance, signal)),
     });
     this.#service = service;
     this.#checks = makeChecks(this.#deps, room, service, this.#output, {
-      audio,
+      audio: this.#media.wanted.audio,
       framesIn: () => this.#feed.framesIn,
       trip: (ending) => void this.#endings.set(ending),
       replicaLost: (error) => this.#cannotGoOn(error),
@@ -374,6 +374,7 @@ export class Session {
     if (!joined) return;
     this.#events.write({ type: 'joined', data: { room: 'user', participantId: joined.participantId } });
     this.#checks?.inUserRoom(joined.participants);
+    this.#media.present(joined.participants);
   }
 
   #progress(): SessionProgress {

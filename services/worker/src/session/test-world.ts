@@ -4,14 +4,16 @@ import {
   frameFields,
   StartRequest,
   splitRequest,
+  type AudioEntry,
   type InboundFrame,
   type OutboundEvent,
   type StartRequestInput,
+  type UserAudioEntry,
+  type VideoEntry,
 } from '@tavus-fleet/contracts';
 import { FakeClock } from '@tavus-fleet/lifecycle';
 import { compareIds } from '@tavus-fleet/redis';
 import { FakeRooms, type FakeRoom, type Participant } from '@tavus-fleet/rooms';
-import type { AvatarBlock } from './avatar-stream.ts';
 import type { Created, SessionRow } from './conversations.ts';
 import type { SessionDeps, SessionProgress } from './deps.ts';
 import type { Ending } from './ending.ts';
@@ -51,18 +53,22 @@ export class SessionWorld {
   readonly log: string[] = [];
   readonly events: OutboundEvent[] = [];
   readonly ages: number[] = [];
-  readonly audio: AvatarBlock[] = [];
+  readonly audio: AudioEntry[] = [];
+  readonly userAudio: UserAudioEntry[] = [];
+  readonly video: VideoEntry[] = [];
   readonly tavusOpen = new Set<string>();
   /** Held back until called, when set before. */
   creating: Promise<void> | undefined;
   redisDown = false;
-  audioDown = false;
+  outputsDown = false;
   fenced = false;
   /** Only the last move is: it was lost in between. */
   fencedAtEnd = false;
   /** Redis' clock minus ours. */
   skewMs = 0;
   replicaShows = true;
+  /** In the Tavus room before us. */
+  readonly present: Participant[] = [];
   subscribers = 0;
   ending: Ending | undefined;
   readonly session: Session;
@@ -87,7 +93,7 @@ export class SessionWorld {
     for (const id of options.open ?? []) this.tavusOpen.add(id);
     this.rows = options.rows ?? [];
     this.rooms.prepare = (room) => {
-      room.participants = [replica];
+      room.participants = [replica, ...this.present];
       room.on(() => undefined); // Emitter counts; never the last
     };
     this.session = new Session(
@@ -135,6 +141,12 @@ export class SessionWorld {
   #redis(what: string): void {
     if (this.redisDown) throw new FleetError('redis-unavailable', 'Redis does not answer.');
     this.log.push(what);
+  }
+
+  #output<T>(stream: T[], entries: readonly T[]): boolean {
+    if (this.outputsDown) throw new FleetError('redis-unavailable', 'Redis does not answer.');
+    stream.push(...entries);
+    return true;
   }
 
   #deps(
@@ -195,9 +207,10 @@ export class SessionWorld {
         newest: async () => (this.#redis('newest'), this.tail ?? this.stored.at(-1)?.id ?? '0-0'),
         read: async (ids) => this.stored.filter(({ id }) => ids.includes(id)),
       },
-      appendAudio: async (blocks) => {
-        if (this.audioDown) throw new FleetError('redis-unavailable', 'Redis does not answer.');
-        this.audio.push(...blocks);
+      mediaOut: {
+        audio: async (entries) => this.#output(this.audio, entries),
+        userAudio: async (entries) => this.#output(this.userAudio, entries),
+        video: async (entries) => this.#output(this.video, entries),
       },
       tavus: {
         create: async (): Promise<Created> => {

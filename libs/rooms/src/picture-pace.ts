@@ -26,10 +26,19 @@ export class PicturePace<Picture> {
     return this.#dropped;
   }
 
-  /** A picture came. One that still waits is too old now. */
-  add(picture: Picture): void {
+  /** A picture came. One that still waits is too old now: it is answered, so that its maker can free it. */
+  add(picture: Picture): Picture | undefined {
+    const replaced = this.#newest?.picture;
     if (this.#newest) this.#dropped += 1;
     this.#newest = { picture };
+    return replaced;
+  }
+
+  /** Forgets the one that waits, and answers it. */
+  clear(): Picture | undefined {
+    const waiting = this.#newest?.picture;
+    this.#newest = undefined;
+    return waiting;
   }
 
   /** The picture to hand on at `now`, ms of any one clock; undefined when none waits or its slot is still to come. */
