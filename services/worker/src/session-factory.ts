@@ -17,7 +17,7 @@ import {
   type RedisConnection,
   type StreamSource,
 } from '@tavus-fleet/redis';
-import type { Rooms } from '@tavus-fleet/rooms';
+import type { Room, Rooms } from '@tavus-fleet/rooms';
 import {
   callbackKey,
   callbackToken,
@@ -74,7 +74,8 @@ export function makeSession(
   record: ConversationRecord,
   owned: Owned,
   again?: Again,
-  inRoom?: Pick<Rooms, 'open'>,
+  /** Another worker's that was handed over: the room was entered before. */
+  prepared?: Room,
 ): Session {
   const { ownership, redisNowMs, predecessor } = owned;
   const { config, workerId, clock, rooms, metrics } = deps;
@@ -83,13 +84,17 @@ export function makeSession(
     record: { ...record, epoch: ownership.epoch },
     ownership,
     redisNowMs,
-    succession: { ...(predecessor === undefined ? {} : { predecessor }), ...(again === undefined ? {} : { again }) },
+    succession: {
+      ...(predecessor === undefined ? {} : { predecessor }),
+      ...(again === undefined ? {} : { again }),
+      handedOver: prepared !== undefined,
+    },
     records: recordsOf(deps, ownership),
     frames: framesOf(deps, record.conversationId),
     mediaOut: mediaOut(deps.outputs, deps.keys, ownership),
     tavus: tavusOf(deps, record, ownership),
     ledger: ledgerOf(deps, record, ownership),
-    rooms: inRoom ?? rooms,
+    rooms: prepared ? { open: async () => prepared } : rooms,
     userRoomHosts: config.userRoomHosts,
     meters: {
       ttfb: (seconds) => metrics.ttfb(seconds),

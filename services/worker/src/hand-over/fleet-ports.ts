@@ -39,7 +39,7 @@ export function heirPort(deps: HandOverDeps, sessions: () => Sessions): HeirPort
         'conversation handed to this worker',
       );
       const stay = await sessions().inherit(ownership.conversationId, owned, confirmedAt, (record, own) =>
-        makeSession(deps, record, own, undefined, { open: async () => room }),
+        makeSession(deps, record, own, undefined, room),
       );
       // A session that only cleans up opens no room.
       void stay.done.then(() => room.close());

@@ -147,6 +147,15 @@ it.each([
   expect(w.clock.pending).toBe(0);
 });
 
+it('an owner that is silent by the time it looks again has given, too', async () => {
+  const { clock, world, heirs, adopted, seen } = setup();
+  await seen();
+  world.step = 'silent';
+  await clock.pass(100);
+  expect(adopted).toHaveLength(1);
+  await heirs.close();
+});
+
 it('a page that dies in the moment in which it is given is its own owner’s business', async () => {
   const { clock, rooms, log, world, heirs, adopted, seen } = setup();
   await seen();

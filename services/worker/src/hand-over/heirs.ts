@@ -126,7 +126,8 @@ export class Heirs {
     void room.closed.then(() => (isLost = true));
     for (;;) {
       const step = await this.#port.look(claim).catch(() => undefined);
-      if (step === 'given') return true;
+      // The owner may have fallen silent before we looked again.
+      if (step === 'given' || step === 'silent') return true;
       if (step !== undefined && step !== 'ready') return false;
       if (isLost || this.#life.signal.aborted) {
         if ((await this.#port.steps(claim, 'declined')) === 'taken') return false;

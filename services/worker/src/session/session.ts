@@ -226,7 +226,7 @@ export class Session {
 
   async #begin(signal: AbortSignal): Promise<Ending> {
     const { record, succession } = this.#deps;
-    const reason = onlyCleansUp(record, succession.predecessor?.crashes ?? 0);
+    const reason = onlyCleansUp(record, succession);
     if (reason) await this.#cleanUp(reason);
     else await tracedStart(this.#deps, () => this.#goLive(signal));
     return await this.#endings.first;

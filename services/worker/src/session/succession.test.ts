@@ -1,6 +1,6 @@
 import { FleetError, type ErrorCode, type InboundFrame } from '@tavus-fleet/contracts';
 import { describe, expect, test } from 'vitest';
-import { onlyCleansUp, whatFollows, type Again, type Circumstances } from './succession.ts';
+import type { Again } from './succession.ts';
 import { entryOf, replica, SessionWorld, type WorldOptions } from './test-world.ts';
 
 const REDIS_NOW = 1_800_000_000_000; // where a FakeClock begins
@@ -282,41 +282,6 @@ test('a session that is lost while it gives back is not counted as ended', async
 });
 
 describe('a session that cannot go on', () => {
-  const live: Circumstances = { wasLive: true, liveMs: 5_000, replacements: 0, again: undefined, inherited: false };
-  const calm = { liveMs: 60_000 };
-  test.each<[ErrorCode, Partial<Circumstances>, string]>([
-    ['lease-lost', {}, 'abandon'],
-    ['page-crashed', {}, 'rejoin'],
-    ['page-silent', { wasLive: false }, 'rejoin'],
-    ['browser-failed', {}, 'rejoin'],
-    ['browser-failed', { wasLive: false }, 'start-failed'],
-    ['room-ejected', {}, 'rejoin'],
-    ['room-lost', { again: again('room-lost', 'rejoin') }, 'replace'],
-    ['room-lost', { again: again('room-lost', 'rejoin'), ...calm }, 'rejoin'],
-    ['room-lost', { again: again('room-lost', 'rejoin'), replacements: 1 }, 'tavus-ended'],
-    ['room-lost', { again: again('room-lost', 'rejoin'), replacements: 1, wasLive: false }, 'start-failed'],
-    ['replica-lost', {}, 'replace'],
-    ['replica-lost', { replacements: 1, ...calm }, 'replica-lost'],
-    ['replica-unheard', {}, 'rejoin'],
-    ['replica-unheard', { again: again('page-crashed', 'rejoin') }, 'rejoin'],
-    ['replica-unheard', { again: again('replica-unheard', 'rejoin') }, 'replace'],
-    ['replica-unheard', { again: again('replica-unheard', 'replace'), replacements: 1 }, 'replica-lost'],
-    ['room-join-failed', {}, 'replica-lost'],
-    ['room-join-failed', { inherited: true }, 'replace'],
-    ['room-join-failed', { wasLive: false }, 'start-failed'],
-    ['replica-absent', { inherited: true }, 'replace'],
-    ['tavus-over', {}, 'tavus-ended'],
-    ['tavus-credits', {}, 'tavus-credits'],
-    ['tavus-unavailable', {}, 'replica-lost'],
-  ])('%s with %j: %s', (code, circumstances, what) => {
-    const ending = whatFollows(new FleetError(code, 'x'), { ...live, ...circumstances });
-    const said = ending.how === 'again' ? ending.again.tavus : ending.how === 'abandon' ? ending.how : ending.reason;
-    expect(said).toBe(what);
-  });
-
-  test('a first owner’s queue is nothing to clean up', () =>
-    expect(onlyCleansUp({ state: 'queued' }, 0)).toBeUndefined());
-
   test.each([
     ['the page dies', { type: 'closed', code: 'page-crashed', reason: 'x' }, 'page-crashed'],
     ['it is ejected', { type: 'lost', room: 'tavus', code: 'room-ejected', reason: 'x' }, 'room-ejected'],

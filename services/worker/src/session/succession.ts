@@ -30,21 +30,23 @@ export type Again = {
   readonly tavus: 'rejoin' | 'replace';
 };
 
-/** What a session finds of those before it: an owner that was lost, or its own worker's session that could not go on. */
-export type Succession = { readonly predecessor?: Predecessor; readonly again?: Again };
+/** What a session finds of those before it: an owner that was lost, its own worker's session that could not go on, or an owner that gave it away. */
+export type Succession = { readonly predecessor?: Predecessor; readonly again?: Again; readonly handedOver?: boolean };
 
 /** Why a new owner only cleans up, if so: what was asked or begun before it is finished, and what brings workers down is given up. */
 export function onlyCleansUp(
   record: Pick<ConversationRecord, 'state' | 'desired' | 'stopReason'>,
-  crashes: number,
+  { predecessor, handedOver = false }: Succession,
 ): EndReason | undefined {
+  const crashes = predecessor?.crashes ?? 0;
   const asked = record.desired && (record.desired === 'cancel' ? 'canceled' : 'stopped');
   // A cancel beats a stop that is under way; every other reason to stop was there before it was asked.
   if (record.state === 'stopping') {
     const { stopReason = 'internal' } = record;
     return stopReason === 'stopped' || record.stopReason === undefined ? (asked ?? stopReason) : stopReason;
   }
-  if (asked) return asked;
+  // An heir sits in its rooms already: it plays what was accepted before the stop, whose mark stands behind that in the stream.
+  if (asked && !(handedOver && record.desired === 'stop')) return asked;
   return crashes >= MAX_CRASHES ? 'quarantined' : undefined;
 }
 
