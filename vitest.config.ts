@@ -53,6 +53,7 @@ export default defineConfig({
           ...onSharedMachines,
           // Whole fleets in one process, without browsers: they wait most of the time, each on keys of its own.
           maxWorkers: 3,
+          maxConcurrency: 20,
           globalSetup: redisSetup,
         },
       },

@@ -153,10 +153,16 @@ export class Sessions implements Claimer {
 
   async #acquire(data: StartData): Promise<Stay | StartOutcome> {
     const { port, clock, log } = this.#options;
-    const { conversationId } = await port.recordOf(data);
-    if (this.#draining) return { kind: 'not-now' };
-    const confirmedAt = clock.now();
-    const owned = await port.acquire(conversationId);
+    const { conversationId } = data;
+    let confirmedAt = clock.now();
+    let owned = await port.acquire(conversationId);
+    // Nearly always there is a record: it is looked for only when Redis says that there is none.
+    if ('refused' in owned && owned.refused === 'absent') {
+      await port.recordOf(data);
+      if (this.#draining) return { kind: 'not-now' };
+      confirmedAt = clock.now();
+      owned = await port.acquire(conversationId);
+    }
     if ('refused' in owned) return { kind: owned.refused === 'held' ? 'elsewhere' : 'over' };
     if (this.#draining) {
       // The drain has passed us by: the next worker may have it at once.

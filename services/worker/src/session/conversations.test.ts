@@ -11,6 +11,7 @@ function setup(options: {
   active?: (Created | undefined)[];
   slots?: ('ok' | 'full')[];
   ends?: (FleetError | 'ok')[];
+  onCreate?: () => void;
 }) {
   const calls: string[] = [];
   const clock = new FakeClock();
@@ -18,6 +19,7 @@ function setup(options: {
   const tavus: SessionTavus = {
     create: async (name) => {
       calls.push(`create ${name}`);
+      options.onCreate?.();
       const answer = next(options.answers, created('c-none'));
       if (answer instanceof FleetError) throw answer;
       return answer;
@@ -128,6 +130,14 @@ test.each([
     expect(failed).toEqual(Array.from({ length: tries - 1 }, () => code)); // the last one is the conversation's end
   },
 );
+
+test('a create under way when the conversation is ended is not told as failed', async () => {
+  const stop = new AbortController();
+  const answers = [new FleetError('shutting-down', 'It is ending.')];
+  const { conversations, failed } = setup({ answers, onCreate: () => stop.abort(answers[0]) });
+  await expect(conversations.create(stop.signal)).rejects.toMatchObject({ code: 'shutting-down' });
+  expect(failed).toEqual([]);
+});
 
 test('end is retried until Tavus says that it is over', async () => {
   const down = (): FleetError => new FleetError('tavus-unavailable', 'down');

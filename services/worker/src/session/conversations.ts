@@ -130,6 +130,7 @@ export class LedgeredConversations implements ConversationApi {
           await sleep(this.#clock, error.retryAfterMs ?? TAVUS_FULL_MS, signal);
           continue;
         }
+        if (signal.aborted) throw error; // being ended is no failure of Tavus', and nobody is told of one
         failures += 1;
         if (!error.retry || failures >= MAX_FAILURES) throw error;
         this.#onFailed(error);
