@@ -13,7 +13,7 @@ import { quantile } from '../../bench/harness/quantiles.ts';
 import { report, today } from '../fixtures/report.ts';
 
 const COUNT = 3;
-const ROUNDS = process.env['FULL'] ? 10 : 1;
+const ROUNDS = process.env['FULL'] ? 10 : Number(process.env['ROUNDS'] ?? 1);
 /** Longer than three hand-overs in the middle of speech take. */
 const SPEECH_MS = 30_000;
 /** Of a hand-over in speech; the middle of many runs lies far below (docs/reports). */

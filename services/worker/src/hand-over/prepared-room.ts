@@ -16,6 +16,8 @@ import { findReplica } from '@tavus-fleet/video-service';
 const BOT_NAME = 'Pipecat';
 /** A track that was published just now is not heard at once: its receivers have to take it up (our choice; measured with the simulator: under 200 ms). */
 const SETTLE_MS = 300;
+/** The same in the user room, where nothing sounds before the replica has answered what it is sent: its own delay is part of that time. */
+const USER_SETTLE_MS = 150;
 /** The last owner's sound is gone by then, or its page has fenced itself. */
 const SILENT_MS = 3_000;
 
@@ -95,8 +97,7 @@ export class PreparedRoom implements Room {
     await this.#room.showInUserRoom('video', signal);
     await this.#ownerSilent(signal);
     await this.#room.showInUserRoom('audio', signal);
-    await sleep(this.#clock, SETTLE_MS, signal);
-    await this.#show(signal);
+    await Promise.all([sleep(this.#clock, USER_SETTLE_MS, signal), this.#show(signal)]);
     return this.#asOfNow('user');
   }
 

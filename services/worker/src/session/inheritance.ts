@@ -26,6 +26,8 @@ export type InheritanceOptions = {
   readonly conversationUrl: () => Promise<string | undefined>;
   /** Nothing is gone on with: everything is ended before another is created, which may need its slot. */
   readonly replace: boolean;
+  /** The conversation that the record names is known to run: our bot sits in its room and sees the replica. Nobody is asked, nobody waits. */
+  readonly present?: boolean;
 };
 
 /** `name` is absent when the ledger has no row for it. */
@@ -134,8 +136,9 @@ export class Inheritance {
     { id }: Found,
     signal: AbortSignal,
   ): Promise<{ active: true; url?: string | undefined } | { active: false; why?: string | undefined }> {
-    const { tavus, clock, tavusConversationId, conversationUrl } = this.#options;
+    const { tavus, clock, tavusConversationId, conversationUrl, present = false } = this.#options;
     const kept = id === tavusConversationId ? await conversationUrl() : undefined;
+    if (present && kept !== undefined) return { active: true, url: kept };
     const state = await this.#quietly(signal, () =>
       withDeadline({ signal, ms: LOOK_MS, what: 'Looking at a conversation', clock }, (own) => tavus.look(id, own)),
     );

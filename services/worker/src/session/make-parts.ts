@@ -132,6 +132,7 @@ export function makeInheritance(
     tavusConversationId: record.tavusConversationId,
     conversationUrl: async () => (await of.secrets()).conversationUrl,
     replace: succession.again?.tavus === 'replace',
+    present: succession.handedOver ?? false,
   });
 }
 
