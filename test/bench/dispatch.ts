@@ -2,6 +2,7 @@
 // turn on one Redis. One at a time, to workers that are idle: what is measured is the way, not the queue in front of it.
 import { fork, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { jobOptions, StartRequest } from '@tavus-fleet/contracts';
 import { connectRedis, createKeys, Queues, Records, silentLog, type RedisConnection } from '@tavus-fleet/redis';
@@ -18,6 +19,8 @@ export const about =
 
 const GOAL = { ratio: 2 };
 const WARM = 50;
+/** The job before is over, but not yet all that is written about it; both sides wait, so both are as cold. */
+const SETTLE_MS = 15;
 const SIDES = ['bare', 'fleet'] as const;
 type Side = (typeof SIDES)[number];
 type Figures = { readonly p50: number; readonly p99: number; readonly fetchedP50: number };
@@ -25,7 +28,7 @@ type Pair = Readonly<Record<Side, Figures>>;
 
 export async function run(options: BenchOptions): Promise<object> {
   const { quick, signal, say } = options;
-  const plan = quick ? { pairs: 3, jobs: 100 } : { pairs: 9, jobs: 400 };
+  const plan = quick ? { pairs: 3, jobs: 100 } : { pairs: 9, jobs: 200 };
   await using held = new AsyncDisposableStack();
   const server = await startRedis({}, signal);
   held.defer(() => server.stop());
@@ -107,6 +110,7 @@ class SideOf {
       const conversationId = randomUUID();
       // Record first: the job is its wake-up. What writing it costs is a start's, not the dispatch's.
       if (this.#side === 'fleet') await this.#records.create({ request: REQUEST, createdBy: 'bench', conversationId });
+      await pause(SETTLE_MS, undefined, { signal });
       const answer = nextMessage(this.#child);
       const addedUs = nowUs();
       await this.#queues.sessions.add('start', { v: 1, conversationId }, jobOptions('start', conversationId));

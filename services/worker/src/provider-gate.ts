@@ -1,6 +1,6 @@
-import { isFinal, type StartData } from '@tavus-fleet/contracts';
+import { ConversationState, isFinal, type StartData } from '@tavus-fleet/contracts';
 import {
-  whereabouts,
+  redisCall,
   type Keys,
   type ProviderSlots,
   type Queues,
@@ -30,14 +30,14 @@ export function providerGate(deps: GateDeps): ProviderGate {
     },
     async admit({ conversationId }) {
       // Asked in one turn of the loop, so in one round trip.
-      const [reserved, found] = await Promise.all([
+      const { record } = keys.conversation(conversationId);
+      const [reserved, [state, tavusConversationId]] = await Promise.all([
         slots.reserve(workerId, conversationId),
-        whereabouts(redis, keys, [conversationId]),
+        redisCall(() => redis.hmget(record, 'state', 'tavusConversationId')),
       ]);
-      const where = found.get(conversationId);
-      const isOver =
-        where !== undefined && where.state !== 'absent' && where.state !== 'unreadable' && isFinal(where.state);
-      const hasOne = where?.tavusConversationId !== undefined;
+      const known = ConversationState.safeParse(state).data;
+      const isOver = known !== undefined && isFinal(known);
+      const hasOne = Boolean(tavusConversationId);
       if (reserved === 'ok' && (isOver || hasOne)) await slots.release(workerId, conversationId);
       if (isOver) return 'over';
       return hasOne || reserved === 'ok' ? 'ok' : 'full';

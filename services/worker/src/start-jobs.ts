@@ -1,5 +1,5 @@
 import { jobs, queuePrefix } from '@tavus-fleet/contracts';
-import { Latch, systemClock, withDeadline, type Timer } from '@tavus-fleet/lifecycle';
+import { systemClock, withDeadline, type Timer } from '@tavus-fleet/lifecycle';
 import type { RedisConnection } from '@tavus-fleet/redis';
 import { traceparentOf } from '@tavus-fleet/telemetry';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
@@ -49,8 +49,10 @@ export class BullStartJobs implements StartJobs {
   readonly #onReplaced: () => void;
   readonly #token = crypto.randomUUID();
   readonly #held = new Set<Timer>();
-  readonly #closed = new Latch<undefined>();
   #closing = false;
+  #closed = false;
+  /** Lets go of a fetch that is waited for. */
+  #giveUp: (() => void) | undefined;
 
   /** `delayed`: how many jobs the queue puts off, asked over another connection; rejects when Redis is silent there too. */
   constructor(options: {
@@ -87,9 +89,12 @@ export class BullStartJobs implements StartJobs {
     let waitedMs = 0;
     for (;;) {
       const late = Symbol('late');
-      const { promise, resolve } = Promise.withResolvers<typeof late>();
+      // A promise of this wait only: one that lives as long as we do would keep every job that was ever raced with it.
+      const { promise, resolve } = Promise.withResolvers<typeof late | undefined>();
       using _timer = systemClock.after(LATE_MS, () => resolve(late));
-      const job = await Promise.race([fetching, promise, this.#closed.promise]);
+      this.#giveUp = () => resolve(undefined);
+      if (this.#closed) this.#giveUp();
+      const job = await Promise.race([fetching, promise]);
       if (job !== late) return job && this.#claimed(job);
       waitedMs += LATE_MS;
       if (!(await this.#isWedged(waitedMs)) || this.#closing) continue; // a replacement would outlive the close
@@ -107,7 +112,8 @@ export class BullStartJobs implements StartJobs {
     try {
       await this.#bull.close(true);
     } finally {
-      this.#closed.set(undefined); // whatever became of the blocked read, nobody waits for it any more
+      this.#closed = true;
+      this.#giveUp?.(); // whatever became of the blocked read, nobody waits for it any more
     }
   }
 
