@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createWriteStream, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { startEngine, stopEngine } from './engine.ts';
 import { root } from './paths.mjs';
 import { SetupError } from './report.mjs';
 import { reportDir, steps, type Step } from './steps.ts';
@@ -102,6 +103,7 @@ function stepEnv(): NodeJS.ProcessEnv {
 }
 
 async function prepare(step: Step): Promise<void> {
+  if (step.needs?.includes('engine')) await startEngine();
   if (step.needs?.includes('redis')) await (await import('./redis.ts')).ensureRedis();
   if (step.needs?.includes('chromium')) await (await import('./chromium.ts')).ensureChromium();
 }
@@ -138,4 +140,6 @@ try {
   if (!(error instanceof SetupError)) throw error;
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
+} finally {
+  await stopEngine();
 }

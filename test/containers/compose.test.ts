@@ -124,6 +124,11 @@ describe.skipIf(missing !== undefined)('docker compose up', () => {
     figures('worker killed', { replacedMs, unendedForMs: Date.now() - killedMs });
   }, 240_000);
 
+  it('knows its profile for those who watch, and the one for Tavus itself', async () => {
+    const watched = await compose.run(['--profile', 'observability', 'config', '--services'], 30_000);
+    expect(watched.split('\n')).toEqual(expect.arrayContaining(['api', 'worker', 'prometheus', 'grafana', 'traces']));
+  });
+
   it('scales: three workers announce themselves', async () => {
     await compose.run(['up', '--detach', '--wait', '--no-build', '--scale', 'worker=3'], 120_000);
     const known = async (): Promise<number> => {

@@ -5,7 +5,7 @@ import { ConversationState, EndReason } from '@tavus-fleet/contracts';
 export const slotStates = ['free', 'starting', 'live', 'stopping', 'braked', 'closed'] as const;
 export type SlotState = (typeof slotStates)[number];
 
-/** Why frames were dropped. */
+/** Why frames were dropped; `messages` and `output-…` are what did not get out to the backend, the others what did not get in. */
 export const dropReasons = [
   'interrupted',
   'canceled',
@@ -16,6 +16,10 @@ export const dropReasons = [
   'after-end',
   'malformed',
   'takeover',
+  'messages',
+  'output-audio',
+  'output-video',
+  'output-user-audio',
   'other',
 ] as const;
 export type DropReason = (typeof dropReasons)[number];
