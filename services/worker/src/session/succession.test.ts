@@ -281,6 +281,12 @@ test('a session that is lost while it gives back is not counted as ended', async
   expect(calls(w, /^ended/)).toEqual([]);
 });
 
+test('an heir sits in the room already and asks nobody whether it still runs', async () => {
+  const w = await successor({ ...lost, succession: { handedOver: true } });
+  expect(calls(w, /^tavus (create|look)/)).toEqual([]);
+  expect((await successor(lost)).log).toContain('tavus look t1');
+});
+
 describe('a session that cannot go on', () => {
   test.each([
     ['the page dies', { type: 'closed', code: 'page-crashed', reason: 'x' }, 'page-crashed'],
