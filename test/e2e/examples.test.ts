@@ -8,8 +8,9 @@ import { writeWav } from '@tavus-fleet/audio';
 import { chirpWalk } from '@tavus-fleet/testkit/signals';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
-import { expectWhole, figures, judge } from './fixtures/judge.ts';
+import { between, expectWhole, figures, judge } from './fixtures/judge.ts';
 import { RATE } from './fixtures/producer.ts';
+import { eventually, untilPictures } from './fixtures/users.ts';
 import { World } from './fixtures/world.ts';
 
 const View = z.object({ tavusConversationId: z.string() });
@@ -63,6 +64,31 @@ it.each(['over the api', 'through Redis'])('node-backend.ts %s', async (way) => 
   expect({ code, output }).toMatchObject({ code: 0 });
   expect(output).toContain('played {"whole":true,"playedMs":3000}');
   await expectHeard(`node-backend ${way}`, output);
+});
+
+it('voice-agent.ts: a user speaks, is understood, and hears the answer', async () => {
+  const until = AbortSignal.timeout(60_000);
+  const url = `${world.sim.url}/rooms/agent`;
+  const joining = { url, bundle: `${world.sim.url}/daily`, userName: 'Ada', gives: true };
+  const user = await world.users.join(joining, until);
+  const env = { FLEET_REDIS: world.stack.redisUrl, ROOM: url };
+  const agent = run(process.execPath, [join(examples, 'voice-agent.ts'), speech], env);
+  await untilPictures(user, 3);
+  const fromMs = Date.now();
+  await user.say(chirpWalk({ rate: RATE, ms: 2_000, seed: 102 }), until);
+  const samples = async (): Promise<number> => (await user.counts(until)).samples;
+  const before = await samples();
+  // The question, the answer and what lies between.
+  await eventually('the answer was heard', async () => (await samples()) - before > 9 * RATE, 30_000);
+  const heard = judge(sent, between(await user.report(until), fromMs, Date.now()));
+  await user.leave(until);
+  const { code, output } = await agent;
+  expect({ code, output }).toMatchObject({ code: 0 });
+  expect(output).toMatch(/^understood [12]\.\d s of speech$/m);
+  expect(output).toContain('answered {"interrupted":false,"whole":true,"playedMs":3000}');
+  expect(output).toMatch(/^ended stopped$/m);
+  figures('example voice-agent', { heard });
+  expectWhole(heard);
 });
 
 it('python_backend.py', async ({ skip }) => {
