@@ -107,4 +107,5 @@ it('outputs that nobody reads cost the user in the room nothing', async () => {
     expectWhole(judgement);
   }
   figures('outputs that nobody reads', heard);
+  expect(heard['with']?.correlation).toBeGreaterThan((heard['without']?.correlation ?? 1) - 0.05);
 });
