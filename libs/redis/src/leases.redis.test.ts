@@ -6,6 +6,7 @@ import { createKeys } from './keys.ts';
 import { Leases, newNonce, type Owned } from './leases.ts';
 import { silentLog } from './log.ts';
 import { Records } from './records.ts';
+import { redisTime } from './redis-time.ts';
 
 const fixture = redisFixture({ allow: /:(record|secrets|frames|events)$/ });
 const redis = fixture.connect();
@@ -100,6 +101,16 @@ describe('an owner that was lost', () => {
     expect((await take('w4')).predecessor).toMatchObject({ epoch: 3, crashes: 1 });
     expect((await take('w5')).predecessor).toMatchObject({ epoch: 4, crashes: 2 });
     expect((await take('w6')).predecessor).toMatchObject({ epoch: 5, crashes: 3 });
+  });
+
+  it('is looked at again when its lease runs out, not later, if the index had it due while it was held', async () => {
+    await owned();
+    await redis.zadd(keys.fleet.leases, 1, id);
+    await redis.pexpire(keys.conversation(id).lease, 500);
+    expect(await leases.expired()).not.toContain(id);
+    const dueInMs = Number(await redis.zscore(keys.fleet.leases, id)) - (await redisTime(redis));
+    expect(dueInMs).toBeGreaterThan(0);
+    expect(dueInMs).toBeLessThanOrEqual(501);
   });
 
   it('is in the sweepers’ index also when it died before it could renew', async () => {

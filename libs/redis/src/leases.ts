@@ -159,18 +159,24 @@ export class Leases {
       const ids = await dueScript.run(this.#redis, [this.#keys.fleet.leases], limit);
       const found = await Promise.all(ids.map((id) => this.#lookAt(id)));
       const over = ids.filter((_, i) => found[i] === 'over');
-      const held = ids.filter((_, i) => found[i] === 'held');
       if (over.length > 0) await this.#redis.zrem(this.#keys.fleet.leases, ...over);
-      if (held.length > 0) await this.#touch(this.#redis, held);
+      // Due again when the lease runs out, not a whole TTL from now: an heir that died as it was given one would be found 2 s late.
+      await Promise.all(
+        ids.map(async (id, i) => {
+          const leftMs = found[i];
+          if (typeof leftMs === 'number') await this.#touch(this.#redis, [id], leftMs);
+        }),
+      );
       return ids.filter((_, i) => found[i] === 'expired');
     });
   }
 
-  async #lookAt(id: string): Promise<'over' | 'held' | 'expired'> {
+  /** A number: held, for so many ms more. */
+  async #lookAt(id: string): Promise<'over' | 'expired' | number> {
     const keys = this.#keys.conversation(id);
-    const [state, lease] = await Promise.all([this.#redis.hget(keys.record, 'state'), this.#redis.exists(keys.lease)]);
+    const [state, leftMs] = await Promise.all([this.#redis.hget(keys.record, 'state'), this.#redis.pttl(keys.lease)]);
     if (state === null || state === 'ended' || state === 'canceled' || state === 'failed') return 'over';
-    return lease === 1 ? 'held' : 'expired';
+    return leftMs >= 0 ? leftMs : 'expired';
   }
 
   async #replicated(ownership: Ownership): Promise<void> {
@@ -181,8 +187,8 @@ export class Leases {
     throw new FleetError('redis-unavailable', 'No replica took the new owner in time.');
   }
 
-  #touch(redis: RedisConnection, ids: readonly string[]): Promise<'touched'> {
-    return touchScript.run(redis, [this.#keys.fleet.leases], this.#ttlMs, ...ids);
+  #touch(redis: RedisConnection, ids: readonly string[], dueInMs = this.#ttlMs): Promise<'touched'> {
+    return touchScript.run(redis, [this.#keys.fleet.leases], dueInMs, ...ids);
   }
 
   #pair(id: string): readonly string[] {
