@@ -31,6 +31,7 @@ export {
   type StoredSecrets,
 } from './records.ts';
 export { ReaperNotes, type Audit } from './reaper-notes.ts';
+export { RecordCopies } from './record-copies.ts';
 export { redisTime } from './redis-time.ts';
 export { mergeSettings } from './settings.ts';
 export { StreamReader, type OnEntries, type StreamReaderOptions, type StreamSource } from './stream-reader.ts';

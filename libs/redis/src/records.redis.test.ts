@@ -126,7 +126,6 @@ describe('move', () => {
     { who: 'a wrong nonce', forge: (o: Ownership): Ownership => ({ ...o, nonce: 'x'.repeat(32) }) },
     { who: 'an older epoch', forge: (o: Ownership): Ownership => ({ ...o, epoch: o.epoch - 1 }) },
     { who: 'a later epoch', forge: (o: Ownership): Ownership => ({ ...o, epoch: o.epoch + 1 }) },
-    { who: 'the owner of nothing', forge: (o: Ownership): Ownership => ({ ...o, conversationId: 'nobody' }) },
   ])('$who writes nothing at all', async ({ forge }) => {
     await make();
     const stale = forge(await owned());
@@ -138,6 +137,19 @@ describe('move', () => {
     expect(await events.append(stale, { type: 'joined', data: { room: 'tavus', participantId: 'p' } })).toBeUndefined();
     expect(await redis.hgetall(keys.conversation(id).record)).toEqual(before);
     expect(await types()).toEqual(['queued']);
+  });
+
+  it('of a record that is not there says that Redis is no help now: its owner may be about to write it again', async () => {
+    await make();
+    const stale = { ...(await owned()), conversationId: 'nobody' };
+    const lost = { code: 'redis-unavailable' };
+    await expect(records.move(stale, 'starting')).rejects.toMatchObject(lost);
+    await expect(records.end(stale, 'stopped')).rejects.toMatchObject(lost);
+    await expect(records.patch(stale, { position: '9-9', inferenceId: 'i' })).rejects.toMatchObject(lost);
+    await expect(
+      events.append(stale, { type: 'joined', data: { room: 'tavus', participantId: 'p' } }),
+    ).rejects.toMatchObject(lost);
+    expect(await records.saveSecrets(stale, { conversationUrl: 'x' })).toBe('absent');
     expect(await redis.exists(keys.conversation('nobody').record)).toBe(0);
   });
 

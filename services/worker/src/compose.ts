@@ -15,6 +15,7 @@ import {
   queueConnection,
   Queues,
   ProviderSlots,
+  RecordCopies,
   Records,
   ReaperNotes,
   RedisHealth,
@@ -85,7 +86,8 @@ export async function compose(
           log,
         });
   held.defer(() => reader.close());
-  const keeper = new LeaseKeeper(leases, { clock, log });
+  const copies = new RecordCopies({ redis: commands, keys, leases, clock, log, onRebuilt: () => void ownRows.keep() });
+  const keeper = new LeaseKeeper(copies, { clock, log });
   held.defer(() => keeper.close());
   const queues = new Queues(url, config.redis.keyPrefix, {
     name: `${workerId}:queues`,

@@ -3,7 +3,7 @@
 -- arguments epoch, nonce, worker id, new nonce, TTL in ms, '1' if the old session broke down (counts as a lost owner), else '0'
 -- answer    '<new epoch>:<now, ms>:<owners in a row that it brought down>' | 'fenced' | 'final'
 -- invariant there is no moment without an owner; the old session is fenced from here on
-if not owns(KEYS[1], ARGV[1], ARGV[2]) then
+if redis.call('EXISTS', KEYS[1]) == 0 or not owns(KEYS[1], ARGV[1], ARGV[2]) then
   return 'fenced'
 end
 local lease = redis.call('GET', KEYS[2])

@@ -6,7 +6,7 @@
 if redis.call('GET', KEYS[2]) == ARGV[2] .. ':' .. ARGV[1] then
   redis.call('DEL', KEYS[2])
 end
-if not owns(KEYS[1], ARGV[1], ARGV[2]) then
+if redis.call('EXISTS', KEYS[1]) == 0 or not owns(KEYS[1], ARGV[1], ARGV[2]) then
   return 'fenced'
 end
 if not is_final(redis.call('HGET', KEYS[1], 'state')) then

@@ -1,10 +1,10 @@
 -- renew: the owner keeps its lease, or takes it again after an outage let it run out.
 -- keys      record, lease
 -- arguments epoch, nonce, TTL in ms
--- answer    'held:' + desired ('', 'stop', 'cancel') + ':' + Tavus' reason if its call is over | 'lost' (another owner, or given away) | 'absent' (no record: data was lost)
+-- answer    'held:' + desired ('', 'stop', 'cancel') + ':' + Tavus' reason if its call is over | 'lost' (another owner, or given away) | 'absent' (no record, or one that an owner before this one wrote again: data was lost)
 -- invariant an expired lease comes back only to the owner that the record still names, so never to two
 local now = redis.call('HMGET', KEYS[1], 'epoch', 'ownerNonce', 'desired', 'state', 'tavusShutdown', 'tavusConversationId')
-if not now[4] then
+if not now[4] or rebuilt_before(KEYS[1], ARGV[1]) then
   return 'absent'
 end
 local mine = ARGV[2] .. ':' .. ARGV[1]

@@ -20,10 +20,21 @@ local function is_final(state)
   return state == 'ended' or state == 'canceled' or state == 'failed'
 end
 
--- Both halves: the epoch orders owners, the nonce tells two apart when lost data made an epoch count twice.
+-- Both halves: the epoch orders owners, the nonce tells two apart when lost data made an epoch count twice. No record at all is no word on
+-- who owns it: Redis has lost it, and its owner is about to write it again (rebuild). Then the script ends with an error that
+-- callers take for an outage.
 local function owns(record, epoch, nonce)
   local owner = redis.call('HMGET', record, 'epoch', 'ownerNonce')
+  if not owner[1] then
+    error({ err = 'NORECORD Redis has lost the record' })
+  end
   return owner[1] == epoch and owner[2] == nonce
+end
+
+-- Whether an owner of before that epoch has written the record again after Redis lost it: one that had not heard of its successor.
+local function rebuilt_before(record, epoch)
+  local now = redis.call('HMGET', record, 'rebuilt', 'epoch')
+  return now[1] and tonumber(now[2]) < tonumber(epoch)
 end
 
 -- Makes that worker the owner: the next epoch, its nonce, a lease. Answers '<epoch>:<now>'.
