@@ -293,6 +293,7 @@ it('exposes every documented metric in the process that knows it, moved as it ha
     'fleet_session_start_seconds',
     'fleet_slots',
     'fleet_takeovers_total',
+    'fleet_hand_overs_total',
     'fleet_tavus_requests_total',
     'fleet_tavus_unended',
     'fleet_ttfb_seconds',

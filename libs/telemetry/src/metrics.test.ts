@@ -28,6 +28,7 @@ describe('createMetrics', () => {
     metrics.tavusRequest('create', 400);
     metrics.tavusRequest('/v2/conversations/c123', 999);
     metrics.takeover();
+    metrics.handOver('given');
     metrics.ttfb(0.42);
     const body = await exposed(metrics);
     for (const line of [
@@ -39,6 +40,7 @@ describe('createMetrics', () => {
       'fleet_tavus_requests_total{route="create",status="400"} 1',
       'fleet_tavus_requests_total{route="other",status="other"} 1',
       'fleet_takeovers_total 1',
+      'fleet_hand_overs_total{outcome="given"} 1',
       'fleet_ttfb_seconds_bucket{le="0.5"} 1',
     ]) {
       expect(body.split('\n')).toContain(line);

@@ -53,6 +53,7 @@ export const metricNames = [
   'fleet_frames_dropped_total',
   'fleet_queue_oldest_seconds',
   'fleet_takeovers_total',
+  'fleet_hand_overs_total',
   'fleet_tavus_requests_total',
   'fleet_tavus_unended',
   'fleet_tavus_audit_age_seconds',
@@ -78,6 +79,8 @@ export type Metrics = {
   framesDropped(why: DropReason | (string & {}), count: number): void;
   queueOldest(seconds: number): void;
   takeover(): void;
+  /** A draining worker gave a conversation to another one, or kept it and finished it itself. */
+  handOver(outcome: 'given' | 'kept'): void;
   /** `status`: HTTP status, or what came instead of an answer. */
   tavusRequest(route: TavusRoute | (string & {}), status: number | 'timeout' | 'network' | 'aborted'): void;
   tavusUnended(count: number): void;
@@ -160,6 +163,12 @@ export function createMetrics(options: { only?: readonly MetricName[]; processMe
     help: 'Sessions taken over from a lost owner.',
     registers: where('fleet_takeovers_total'),
   });
+  const handOvers = new Counter({
+    name: 'fleet_hand_overs_total',
+    help: 'Live conversations of draining workers: given to another worker, or kept because none took them.',
+    labelNames: ['outcome'],
+    registers: where('fleet_hand_overs_total'),
+  });
   const requests = new Counter({
     name: 'fleet_tavus_requests_total',
     help: 'Requests to Tavus by route and status.',
@@ -219,6 +228,7 @@ export function createMetrics(options: { only?: readonly MetricName[]; processMe
       finite(count, (value) => dropped.inc({ why: oneOf(dropReasons, why) }, Math.max(0, value))),
     queueOldest: (seconds) => finite(seconds, (value) => oldest.set(Math.max(0, value))),
     takeover: () => takeovers.inc(),
+    handOver: (outcome) => handOvers.inc({ outcome }),
     tavusRequest: (route, status) => requests.inc({ route: oneOf(tavusRoutes, route), status: statusLabel(status) }),
     tavusUnended: (count) => finite(count, (value) => unended.set(value)),
     tavusRefuses: (why) => refusalReasons.forEach((each) => refuses.set({ why: each }, each === why ? 1 : 0)),

@@ -85,7 +85,11 @@ export class FleetWorker {
         redisUp: () => health.up,
         short: () => load.short,
         takenOver: () => metrics.takeover(),
-        handOver: (stay, signal) => giving.handOver(stay, signal),
+        handOver: async (stay, signal) => {
+          const outcome = await giving.handOver(stay, signal);
+          metrics.handOver(outcome);
+          return outcome;
+        },
         expected: () => this.#heirs.size,
       },
     });
