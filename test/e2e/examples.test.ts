@@ -8,8 +8,11 @@ import { writeWav } from '@tavus-fleet/audio';
 import { chirpWalk } from '@tavus-fleet/testkit/signals';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
-import { between, expectWhole, figures, judge } from './fixtures/judge.ts';
+import { between, boundsMs, expectWhole, figures, judge } from './fixtures/judge.ts';
+import { lipLag, syllables } from './fixtures/lip-sync.ts';
 import { RATE } from './fixtures/producer.ts';
+import { readRecording } from './fixtures/recording.ts';
+import { inTime } from './fixtures/streams.ts';
 import { eventually, untilPictures } from './fixtures/users.ts';
 import { World } from './fixtures/world.ts';
 
@@ -89,6 +92,34 @@ it('voice-agent.ts: a user speaks, is understood, and hears the answer', async (
   expect(output).toMatch(/^ended stopped$/m);
   figures('example voice-agent', { heard });
   expectWhole(heard);
+});
+
+it('record-avatar.ts: a file with the avatar’s own pictures and its voice, lips and sound together', async () => {
+  const path = join(folder, 'avatar.webm');
+  const words = join(folder, 'syllables.wav');
+  const spoken = syllables(chirpWalk({ rate: RATE, ms: 6_000, seed: 103 }), 104);
+  writeFileSync(words, writeWav({ rate: RATE, channels: 1, samples: spoken }));
+  const env = { FLEET_REDIS: world.stack.redisUrl };
+  const { code, output } = await run(process.execPath, [join(examples, 'record-avatar.ts'), words, path], env);
+  expect({ code, output }).toMatchObject({ code: 0 });
+  expect(output).toMatch(/^ended stopped$/m);
+  const { pictures, blocks, ...file } = await readRecording(path);
+  const read = await world.users.read(pictures, AbortSignal.timeout(30_000));
+  const frames = read.flatMap(({ reading }) => (reading ? [reading.frame] : []));
+  const mouths = read.flatMap(({ pts, reading }) => (reading ? [{ pts, mouth: reading.mouth }] : []));
+  const heard = inTime(blocks);
+  const judged = judge(spoken, heard);
+  const lips = lipLag(heard, blocks[0]?.pts ?? 0, mouths);
+  figures('example record-avatar', { ...file, pictures: pictures.length, read: mouths.length, lips, judged });
+  expect(file).toMatchObject({ container: 'WebM', videoCodec: 'vp8', audioCodec: 'opus' });
+  expect(file.seconds).toBeGreaterThan(6);
+  expect(pictures[0]).toMatchObject({ key: true, pts: 0 });
+  expect(mouths.length).toBeGreaterThan(45); // 10 a second
+  expect(frames.every((frame, at) => at === 0 || frame >= (frames[at - 1] ?? 0))).toBe(true);
+  expect(judged.correlation).toBeGreaterThan(0.9);
+  expect(judged.longestMissingMs).toBeLessThanOrEqual(400 + boundsMs.gap); // a pause between two syllables is like nothing that was sent
+  expect(lips.correlation).toBeGreaterThan(0.6);
+  expect(Math.abs(lips.lagMs)).toBeLessThanOrEqual(process.env['CI'] ? 120 : 60);
 });
 
 it('python_backend.py', async ({ skip }) => {

@@ -197,11 +197,15 @@ type RawReply =
   | readonly (readonly [key: Buffer, entries: readonly (readonly [id: Buffer, pairs: readonly Buffer[]])[]])[]
   | null;
 
+/**
+ * Bytes as what they are typed as, in a buffer of their own: of the driver's Buffers `slice()` is a view, and `buffer` is the pool that they
+ * lie in, at any offset. Whoever makes samples of them would meet that.
+ */
 function fieldsOf(pairs: readonly Buffer[]): Map<string, Uint8Array> {
   const fields = new Map<string, Uint8Array>();
   for (let at = 0; at + 1 < pairs.length; at += 2) {
     const [name, value] = [pairs[at], pairs[at + 1]];
-    if (name && value) fields.set(name.toString(), value);
+    if (name && value) fields.set(name.toString(), new Uint8Array(value));
   }
   return fields;
 }
