@@ -2,6 +2,7 @@
 // and the users' voices. And that none of it costs those who talk anything.
 import { chirpWalk } from '@tavus-fleet/testkit/signals';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { BadConsumers } from './fixtures/bad-consumers.ts';
 import type { Conversation } from './fixtures/caller.ts';
 import { between, expectWhole, figures, judge } from './fixtures/judge.ts';
 import { lipLag, syllables } from './fixtures/lip-sync.ts';
@@ -88,24 +89,36 @@ it.each(['the user room', 'the Tavus room'] as const)(
   },
 );
 
-it('outputs that nobody reads cost the user in the room nothing', async () => {
+it('outputs cost the user in the room nothing: read by nobody, slowly, by one who dies, by one who never takes what he asked for', async () => {
   const all = { streams: { audio: true, video: { format: 'encoded' } }, userAudio: true };
+  const runs = { without: {}, 'read by nobody': all, 'read badly': all };
   const heard: Record<string, ReturnType<typeof judge>> = {};
-  for (const [name, outputs] of [['without', {}] as const, ['with', all] as const]) {
-    const user = await joinRoom(world.users, world.sim.url, `cost-${name}`);
-    const room = { url: `${world.sim.url}/rooms/cost-${name}` };
-    const conversation = await world.caller.start({ output: { room, ...outputs } });
+  const readSlowly: BadConsumers['read'][] = [];
+  for (const [name, outputs] of Object.entries(runs)) {
+    const place = `cost-${Object.keys(heard).length}`;
+    const url = `${world.sim.url}/rooms/${place}`;
+    const user = await joinRoom(world.users, world.sim.url, place);
+    const conversation = await world.caller.start({ output: { room: { url }, ...outputs } });
     await conversation.untilState('live');
     await untilPictures(user, 3);
+    await using consumers = name === 'read badly' ? await BadConsumers.of(world, conversation) : undefined;
     const sent = chirpWalk({ rate: RATE, ms: 4_000, seed: 41 });
     const fromMs = await speak(conversation, sent);
     await untilPictures(user, 2);
     const judgement = judge(sent, between(await user.report(signal()), fromMs, Date.now()));
     heard[name] = judgement;
+    if (consumers) readSlowly.push(consumers.read);
+    expect(conversation.of('frames-dropped')).toEqual([]);
     await stop(conversation);
     await user.leave(signal());
     expectWhole(judgement);
   }
-  figures('outputs that nobody reads', heard);
-  expect(heard['with']?.correlation).toBeGreaterThan((heard['without']?.correlation ?? 1) - 0.05);
+  figures('outputs and their readers', { heard, readSlowly });
+  const [slowly] = readSlowly;
+  expect(slowly?.audio).toBeGreaterThan(5);
+  expect(slowly?.audio).toBeLessThan(100); // 50 a second came
+  expect(slowly?.video).toBeGreaterThan(5);
+  expect(slowly?.events).toBeGreaterThan(3);
+  for (const name of ['read by nobody', 'read badly'])
+    expect(heard[name]?.correlation).toBeGreaterThan((heard['without']?.correlation ?? 1) - 0.05);
 });
