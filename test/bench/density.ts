@@ -59,7 +59,7 @@ async function measureMode(mode: string, windowMs: number, { env, signal, say }:
     while (conversations.ids.length < sessions) {
       const room = `${url}/rooms/density-${randomBytes(4).toString('hex')}`;
       await viewers?.join({ url: room, bundle: `${url}/daily` }, signal);
-      await conversations.add(viewers ? { room: { url: room } } : {}, signal);
+      await conversations.add({ output: viewers ? { room: { url: room } } : {} }, signal);
     }
     await pause(SETTLE_MS, undefined, { signal });
     const window = await measure(stack, conversations, windowMs, signal);

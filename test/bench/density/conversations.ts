@@ -17,7 +17,7 @@ const START_MS = 45_000;
 export class Conversations implements AsyncDisposable {
   readonly #stack: Stack;
   readonly #redis: RedisConnection;
-  readonly #ids: string[] = [];
+  #ids: string[] = [];
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #speech: Uint8Array<ArrayBuffer> = tone();
   #chunk = 0;
@@ -41,10 +41,10 @@ export class Conversations implements AsyncDisposable {
     return this.#framesFailed;
   }
 
-  /** Starts one more; resolves when it is live. */
-  async add(output: object, signal: AbortSignal): Promise<void> {
+  /** Starts one more; resolves with its id when it is live. */
+  async add(request: object, signal: AbortSignal): Promise<string> {
     const { conversationId } = Accepted.parse(
-      await this.#json('POST', '/v1/conversations', signal, { replicaId: 'r-density', output }),
+      await this.#json('POST', '/v1/conversations', signal, { replicaId: 'r-density', ...request }),
     );
     const until = Date.now() + START_MS;
     for (;;) {
@@ -55,6 +55,14 @@ export class Conversations implements AsyncDisposable {
       await pause(100, undefined, { signal });
     }
     this.#ids.push(conversationId);
+    return conversationId;
+  }
+
+  /** Ends one; resolves when it is over. */
+  async remove(id: string, signal: AbortSignal): Promise<void> {
+    this.#ids = this.#ids.filter((each) => each !== id);
+    await this.#json('POST', `/v1/conversations/${id}/cancel`, signal, {});
+    while ((await this.view(id, signal)).endReason === undefined) await pause(100, undefined, { signal });
   }
 
   async view(id: string, signal: AbortSignal): Promise<z.infer<typeof View>> {
