@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 const unitTests = '{libs,services,infra}/**/*.test.ts';
 const redisTests = '{libs,services,infra}/**/*.redis.test.ts';
+const chartTests = 'infra/helm/**/*.test.ts';
 const redisSetup = ['./libs/testkit/src/redis-global-setup.ts'];
 
 /**
@@ -20,10 +21,11 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: [unitTests],
-          exclude: ['**/node_modules/**', redisTests],
+          exclude: ['**/node_modules/**', redisTests, chartTests],
           testTimeout: 10_000,
         },
       },
+      { test: { name: 'chart', include: [chartTests], testTimeout: 30_000 } },
       { test: { name: 'parity', include: ['test/parity/**/*.test.ts'], testTimeout: 20_000 } },
       {
         test: {

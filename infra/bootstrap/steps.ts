@@ -10,7 +10,7 @@ export interface Step {
   readonly timeoutMs: number;
   /** The folder or file with vitest's JSON reports. Without it the step counts as one check. */
   readonly reports?: string;
-  readonly needs?: readonly ('engine' | 'redis' | 'chromium')[];
+  readonly needs?: readonly ('engine' | 'redis' | 'chromium' | 'helm')[];
   /** Skipped when this step failed: what it would say is already known, and it is slow. */
   readonly after?: string;
 }
@@ -36,6 +36,7 @@ export const steps: readonly Step[] = [
   { name: 'boundaries', argv: [join(root, 'infra/checks/boundaries.ts')], timeoutMs: minutes(1) },
   { ...vitest('unit'), timeoutMs: minutes(5) },
   { ...vitest('parity'), timeoutMs: minutes(3) },
+  { ...vitest('chart'), timeoutMs: minutes(5), needs: ['helm'] },
   { ...vitest('e2e'), timeoutMs: minutes(20), needs: ['redis', 'chromium'], after: 'typecheck' },
   { ...vitest('faults-live'), timeoutMs: minutes(15), needs: ['redis', 'chromium'], after: 'typecheck' },
   { ...vitest('redis'), timeoutMs: minutes(10), needs: ['redis'] },

@@ -104,6 +104,7 @@ function stepEnv(): NodeJS.ProcessEnv {
 
 async function prepare(step: Step): Promise<void> {
   if (step.needs?.includes('engine')) await startEngine();
+  if (step.needs?.includes('helm')) await (await import('./helm.ts')).ensureHelm();
   if (step.needs?.includes('redis')) await (await import('./redis.ts')).ensureRedis();
   if (step.needs?.includes('chromium')) await (await import('./chromium.ts')).ensureChromium();
 }

@@ -42,6 +42,8 @@ export type WorkerConfig = Product & {
   readonly sessionsUntilNewBrowser: number;
   readonly maxPageBytes: number;
   readonly drainMs: number;
+  /** Name of its own pod; undefined: Kubernetes is not told what it would cost to delete it. */
+  readonly pod: string | undefined;
   readonly chromium: ChromiumSettings;
   /** undefined: Daily's own. */
   readonly dailyBundleUrl: string | undefined;
@@ -128,6 +130,7 @@ export const shapes: { readonly [S in keyof Settings]: (values: Values) => Setti
     sessionsUntilNewBrowser: values.WORKER_SESSIONS_UNTIL_NEW_BROWSER,
     maxPageBytes: values.WORKER_PAGE_MEMORY_MB * 2 ** 20,
     drainMs: values.WORKER_DRAIN_SECONDS * 1000,
+    pod: values.KUBERNETES_POD,
     chromium: { path: values.CHROMIUM_PATH, sandbox: values.CHROMIUM_SANDBOX, proxy: values.CHROMIUM_PROXY },
     dailyBundleUrl: values.DAILY_BUNDLE_URL?.replace(/\/call-machine-object-bundle\.js$/, ''),
     publicUrl: values.PUBLIC_URL,

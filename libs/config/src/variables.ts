@@ -248,6 +248,15 @@ export const variables = {
     fallback: '8081',
     format: Port,
   }),
+  KUBERNETES_POD: variable({
+    group: 'Worker',
+    usedBy: ['worker'],
+    about:
+      "Name of the worker's own pod, to which it writes how many sessions it has (controller.kubernetes.io/pod-deletion-cost), so that scaling in takes the emptiest. Needs a service account that may patch pods. Empty: not done.",
+    fallback: '',
+    example: 'tavus-fleet-worker-5d9c7-x2x8k',
+    format: optional(Host),
+  }),
   CHROMIUM_PATH: variable({
     group: 'Worker',
     usedBy: ['worker', 'simulator', 'cli'],

@@ -145,6 +145,11 @@ export class Listener {
     return Counts.parse(await this.#page.call('() => globalThis.listener.counts()', [], signal));
   }
 
+  /** What was heard and seen so far is not kept any more; it keeps two minutes and a half. */
+  async forget(signal: AbortSignal): Promise<void> {
+    await this.#page.call('() => globalThis.listener.forget()', [], signal);
+  }
+
   async report(signal: AbortSignal): Promise<ListenerReport> {
     const report = Report.parse(await this.#page.call('() => globalThis.listener.report()', [], signal));
     const bytes = Buffer.from(report.pcm, 'base64');

@@ -4,6 +4,7 @@ import { fleetFigures } from '@tavus-fleet/redis';
 import { createLogger, logLastWords, showFleet, slotStates } from '@tavus-fleet/telemetry';
 import { chromiumRooms, compose } from './compose.ts';
 import { buildDebugServer } from './debug-server.ts';
+import { PodDeletionCost } from './pod-deletion-cost.ts';
 import { FleetWorker } from './worker.ts';
 
 /** After the drain's deadline sessions are ended at once; this is what that may take before we leave without them. */
@@ -32,6 +33,11 @@ const debug = buildDebugServer({
 });
 const url = await debug.listen({ host: config.host, port: config.port });
 const worker = new FleetWorker(parts, url, () => void stop('drain asked'));
+const { clock } = parts;
+const cost =
+  config.pod === undefined
+    ? undefined
+    : new PodDeletionCost({ pod: config.pod, sessions: () => worker.sessions.size, clock, log });
 parts.metrics.onExpose(async () => {
   const slots = worker.sessions.slots();
   for (const state of slotStates) parts.metrics.slots(state, slots[state]);
@@ -50,6 +56,7 @@ async function stop(why: string): Promise<void> {
     process.exit(1);
   }, config.drainMs + LAST_MS).unref();
   await worker.stop(config.drainMs);
+  await cost?.close();
   await debug.close();
   await close();
   log.info({}, 'worker stopped');
@@ -58,4 +65,5 @@ async function stop(why: string): Promise<void> {
 onShutdownSignal(process, { stop: (signal) => void stop(signal), atOnce: () => process.exit(1) });
 
 await worker.start();
+cost?.start();
 log.info({ url, workerId: parts.workerId, capacity: config.maxSessions }, 'worker listening');

@@ -42,6 +42,7 @@ type Drain = {
   readonly of: readonly number[];
 };
 const HEARD_LATER_MS = 1_500;
+const LOST_MS = 1_000;
 
 async function meet(index: number): Promise<Party> {
   const room = `rolling-${index}`;
@@ -59,6 +60,7 @@ async function round(
 ): Promise<{ tookMs: number[]; changed: number; heard: Heard[] }> {
   const sent = parties.map((_, index) => chirpWalk({ rate: RATE, ms: SPEECH_MS, seed: seed + index }));
   const before = await Promise.all(parties.map(({ conversation }) => conversation.view()));
+  await Promise.all(parties.map(({ user }) => user.forget(AbortSignal.timeout(15_000))));
   const fromMs = Date.now();
   const speaking = parties.map(({ conversation }, index) =>
     world.producer.say(conversation.id, sent[index] ?? new Int16Array(0), 'live'),
@@ -89,8 +91,10 @@ async function round(
         const during = silent.filter(({ atMs }) => atMs >= from && atMs < to);
         return during.toSorted((a, b) => b.ms - a.ms).slice(0, 1);
       });
+    const judged = judge(sent[index] ?? new Int16Array(0), part);
+    if (judged.longestMissingMs > LOST_MS) await tellLost(parties[index], sent[index], judged, fromMs);
     heard.push({
-      judged: judge(sent[index] ?? new Int16Array(0), part),
+      judged,
       handOversMs: longest.map(({ ms }) => ms),
       othersMs: silent.filter((each) => !longest.includes(each)).map(({ ms }) => ms),
     });
@@ -101,6 +105,24 @@ async function round(
     changed: after.reduce((sum, { epoch }, index) => sum + epoch - (before[index]?.epoch ?? 0), 0),
     heard,
   };
+}
+
+/** Speech was lost on its way: whether the replica had heard it says which half of the way to look at. */
+async function tellLost(
+  party: Party | undefined,
+  sent: Int16Array | undefined,
+  judged: Judgement,
+  fromMs: number,
+): Promise<void> {
+  if (!party || !sent) return;
+  const { tavusConversationId = '' } = await party.conversation.view();
+  figures('lost speech', {
+    judged,
+    replica: judge(sent, await world.sim.heard(tavusConversationId)),
+    events: party.conversation.events
+      .filter(({ seenAtMs, type }) => seenAtMs >= fromMs && type !== 'metrics')
+      .map(({ seenAtMs, type, epoch, data }) => [seenAtMs - fromMs, type, epoch, data]),
+  });
 }
 
 /** All of it was played and the avatar has ceased to speak. */

@@ -66,6 +66,14 @@ class Listener {
     return this.#speaker.say(base64);
   }
 
+  /** What was kept so far goes: a listener of many rounds keeps one of them. */
+  forget(): void {
+    this.#samples = 0;
+    this.#blocks.length = 0;
+    this.#seen.length = 0;
+    this.#unreadable = 0;
+  }
+
   counts(): { pictures: number; unreadable: number; samples: number; participants: number } {
     return {
       pictures: this.#seen.length,
