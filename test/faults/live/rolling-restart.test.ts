@@ -1,4 +1,4 @@
-// A rolling update: each of three workers gets SIGTERM while conversations on it speak without a pause, and another takes its place
+// A rolling update: each of three workers (two in CI) gets SIGTERM while conversations on it speak without a pause, and another takes its place
 // first. No call is cut: the same Tavus conversations go on, and the users hear every word once, with one short silence for each
 // hand-over that fell into speech. CI has one round; FULL=1 has ten and writes docs/reports.
 import type { Listener } from '@tavus-fleet/testkit';
@@ -12,7 +12,8 @@ import { World } from '../../e2e/fixtures/world.ts';
 import { quantile } from '../../bench/harness/quantiles.ts';
 import { report, today } from '../fixtures/report.ts';
 
-const COUNT = 3;
+/** Workers, and conversations. Three of each and their replicas and users take more than two cores have: on a machine that others use too, two. */
+const COUNT = process.env['CI'] ? 2 : 3;
 const ROUNDS = process.env['FULL'] ? Number(process.env['ROUNDS'] ?? 10) : 1;
 /** Longer than three hand-overs in the middle of speech take. */
 const SPEECH_MS = 30_000;
@@ -140,7 +141,7 @@ async function untilSaid(conversation: Conversation, playedMs: number): Promise<
 }
 
 it(
-  'three workers are replaced one after the other under three conversations that speak',
+  `${COUNT} workers are replaced one after the other under ${COUNT} conversations that speak`,
   async () => {
     const parties = await Promise.all(Array.from({ length: COUNT }, (_, index) => meet(index)));
     const tavusIds = await Promise.all(
@@ -173,7 +174,7 @@ it(
     for (const { changed } of rounds) expect(changed).toBeGreaterThanOrEqual(COUNT);
     expect(Math.max(0, ...heard.flatMap(({ handOversMs }) => handOversMs))).toBeLessThan(SILENCE_MS);
   },
-  60_000 + ROUNDS * 120_000,
+  120_000 + ROUNDS * 180_000,
 );
 
 function tell(rounds: readonly Awaited<ReturnType<typeof round>>[]): void {
