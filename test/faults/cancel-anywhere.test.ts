@@ -169,7 +169,7 @@ it(`a cancel at every await of a start, ${goal} times at least: nothing is alive
   const at = (share: number): number => goneMs[Math.min(goneMs.length - 1, Math.floor(goneMs.length * share))] ?? NaN;
   const late = placed.reduce((sum, { lateCreates }) => sum + lateCreates, 0);
   figures('cancel anywhere', { total, placed: placed.length, calls, p50: at(0.5), p95: at(0.95), max: at(1), late });
-  expect(placed.length).toBeGreaterThanOrEqual(total * 0.95);
+  expect(placed.length).toBeGreaterThanOrEqual(total * 0.9);
   expect(await world.fleet.open()).toEqual([]);
   expect(world.fleet.judge().stale).toEqual([]);
   report('cancel-anywhere', 'A cancel at every await of a start', [
