@@ -102,7 +102,7 @@ function say(who: 'owner' | 'heir', moment: Moment, takeovers: readonly number[]
 afterAll(() => {
   if (passed < 2 * rounds.length) return; // a round failed: the words below would be false
   report('killed-in-hand-over', 'Owner or heir killed in a hand-over', [
-    `${today()}, \`FULL=1 npx vitest run --project faults test/faults/killed-in-hand-over.test.ts\`: SIGKILL by the worker itself between two`,
+    `${today()}, \`FULL=1 ROUNDS=${rounds.length} npx vitest run --project faults test/faults/killed-in-hand-over.test.ts\`: SIGKILL by the worker itself between two`,
     `lines of the product's code, ${rounds.length} per moment, under speech. Real Redis, BullMQ, Tavus' REST side of the simulator; rooms without a browser.`,
     '',
     'Conversations lost: 0. Un-ended at Tavus: 0. Calls with an old epoch: 0. Tavus conversations per conversation: 1. Dropped frames: 0.',
