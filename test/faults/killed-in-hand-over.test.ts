@@ -150,13 +150,12 @@ it.each(rounds)(
   'heirs killed at each moment: until it is given the owner goes on and offers anew, after that somebody takes over (%i)',
   async () => {
     const owner = await world.addWorker();
-    const plan = heirMoments;
-    const ids = plan.map((_, n) => `heir-${n}`);
+    const ids = heirMoments.map((_, n) => `heir-${n}`);
     for (const id of ids) {
       await world.records.create({ request: REQUEST, createdBy: 'world', conversationId: id });
       await owner.worker.sessions.start({ v: 1, conversationId: id });
     }
-    await startAll(plan, { WORKER_MAX_SESSIONS: '1' });
+    await startAll(heirMoments, { WORKER_MAX_SESSIONS: '1' });
     // Those who will live come late to the offers, and in time for what is lost.
     let isOpen = false;
     for (let n = 0; n < 2; n += 1)

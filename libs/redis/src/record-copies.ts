@@ -22,7 +22,7 @@ type Copy = { readonly nonce: string; readonly record: Hash; readonly secrets: H
 /**
  * Renewals of leases by owners that remember what they own: a record that Redis has lost (restarted without its file, an old
  * dump, an emptied database) is written again by its owner, with the epoch and nonce it has. Until then every write of an owner
- * is refused as `redis-unavailable`, so nobody takes the loss for a successor. A record is copied once it is live; one that still
+ * is refused as `redis-unavailable`, so nobody takes the loss for a successor. Ledger rows follow by their own rhythm (`OwnRows`). A record is copied once it is live; one that still
  * starts has nobody to lose, and is given up. Frames and events that waited in Redis are gone with it.
  */
 export class RecordCopies implements LeaseRenewals {
@@ -32,27 +32,17 @@ export class RecordCopies implements LeaseRenewals {
   readonly #index: ConversationIndex;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #onRebuilt: () => void;
   #copies = new Map<string, Copy>();
   #copiedAt = Number.NEGATIVE_INFINITY;
   #copying: Promise<void> | undefined;
 
-  /** `onRebuilt`: some records were lost and are there again; what else Redis knew of them may be gone too. */
-  constructor(options: {
-    redis: RedisConnection;
-    keys: Keys;
-    leases: LeaseRenewals;
-    clock?: Clock;
-    log?: Log;
-    onRebuilt?: () => void;
-  }) {
+  constructor(options: { redis: RedisConnection; keys: Keys; leases: LeaseRenewals; clock?: Clock; log?: Log }) {
     this.#redis = options.redis;
     this.#keys = options.keys;
     this.#leases = options.leases;
     this.#index = new ConversationIndex(options.redis, options.keys);
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLog;
-    this.#onRebuilt = options.onRebuilt ?? (() => undefined);
   }
 
   async renewAll(owners: readonly Ownership[]): Promise<ReadonlyMap<string, Renewal>> {
@@ -63,7 +53,6 @@ export class RecordCopies implements LeaseRenewals {
       const owner = gone[i];
       if (owner && renewal) renewals.set(owner.conversationId, renewal);
     }
-    if (rebuilt.some((renewal) => renewal !== undefined)) this.#onRebuilt();
     this.#copySometimes(owners.filter(({ conversationId }) => renewals.get(conversationId)?.status === 'held'));
     return renewals;
   }
@@ -72,7 +61,7 @@ export class RecordCopies implements LeaseRenewals {
     return this.#leases.release(owner);
   }
 
-  /** Undefined: there is no copy of it, or somebody has written it since. */
+  /** Undefined: there is no copy of it. */
   async #rebuild(owner: Ownership): Promise<Renewal | undefined> {
     const { conversationId, epoch, nonce } = owner;
     const copy = this.#copies.get(conversationId);

@@ -66,6 +66,7 @@ describe('with a permit', () => {
     await client.createConversation(request, { ...call, permit });
     expect(world).toEqual({ confirmed: 2, looks: 2 });
     expect(server.requests).toHaveLength(1);
+    expect(seen).toEqual([['create', 200]]); // what was held back is no failed request
   });
 
   it('nothing leaves when it is gone: not what waited for a connection, not what would be tried again', async () => {

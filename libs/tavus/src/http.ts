@@ -88,7 +88,7 @@ export class TavusHttp {
   async #once(exchange: Exchange, call: CallOptions): Promise<{ status: number; text: string }> {
     const { clock, onRequest } = this.#options;
     const startedAt = clock.now();
-    let status: RequestStatus = 'network';
+    let status: RequestStatus | 'not sent' = 'network';
     try {
       const answer = await this.#inTime(exchange, call);
       status = answer.status;
@@ -96,11 +96,13 @@ export class TavusHttp {
       throw failureOf({ status: answer.status, body: answer.text, retryAfter: answer.retryAfter, nowMs: clock.now() });
     } catch (error) {
       if (call.signal.aborted) status = 'aborted';
+      else if (error instanceof NotSent) status = 'not sent';
       if (error instanceof TavusFailure && status === 'network')
         status = error.httpStatus ?? (error.code === 'tavus-timeout' ? 'timeout' : 'network');
       throw error;
     } finally {
-      onRequest?.(exchange.route, status, clock.now() - startedAt);
+      // What was held back has not been asked of Tavus: it is no failed request.
+      if (status !== 'not sent') onRequest?.(exchange.route, status, clock.now() - startedAt);
     }
   }
 

@@ -86,7 +86,7 @@ export async function compose(
           log,
         });
   held.defer(() => reader.close());
-  const copies = new RecordCopies({ redis: commands, keys, leases, clock, log, onRebuilt: () => void ownRows.keep() });
+  const copies = new RecordCopies({ redis: commands, keys, leases, clock, log });
   const keeper = new LeaseKeeper(copies, { clock, log });
   held.defer(() => keeper.close());
   const queues = new Queues(url, config.redis.keyPrefix, {

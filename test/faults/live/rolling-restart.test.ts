@@ -185,7 +185,7 @@ function tell(rounds: readonly Awaited<ReturnType<typeof round>>[]): void {
   const figuresOf = (values: readonly number[]): string =>
     `median ${quantile(values, 0.5)}, p95 ${quantile(values, 0.95)}, most ${Math.max(0, ...values)}`;
   report('rolling-restart', 'Rolling restart under live speech', [
-    `${today()}. ${rounds.length} rounds: three workers replaced one after the other by SIGTERM, under three conversations that speak without`,
+    `${today()}. ${rounds.length} rounds: ${COUNT} workers replaced one after the other by SIGTERM, under ${COUNT} conversations that speak without`,
     'a pause (320x180 pictures at 10 fps; workers, simulator and users on the same two cores).',
     '',
     `- hand-overs: ${rounds.reduce((sum, { changed }) => sum + changed, 0)}, calls cut: 0, takeovers: 0`,
