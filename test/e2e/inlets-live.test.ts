@@ -4,9 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { chirpWalk } from '@tavus-fleet/testkit/signals';
 import { Queue } from 'bullmq';
 import * as fc from 'fast-check';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
-import { Receiver, WHOLE_WITH_TRANSCRIPT } from '../fixtures/receiver.ts';
+import { Receiver, WHOLE, WHOLE_WITH_TRANSCRIPT } from '../fixtures/receiver.ts';
 import { expectWhole, figures, judge } from './fixtures/judge.ts';
 import { RATE } from './fixtures/producer.ts';
 import { eventually } from './fixtures/users.ts';
@@ -14,6 +14,9 @@ import { World } from './fixtures/world.ts';
 
 const COUNT = 10_000;
 const JOBS = process.env['FULL'] ? COUNT : 1_000;
+/** Conversations for each switch of Tavus' callbacks. */
+const EACH = process.env['FULL'] ? 20 : 1;
+const TIMEOUT_MS = 60_000 + EACH * 30_000;
 
 let world: World;
 let receiver: Receiver;
@@ -27,6 +30,8 @@ afterAll(async () => {
   await receiver?.[Symbol.asyncDispose]();
 });
 
+afterEach(() => world.sim.heal());
+
 const stream = async (id: string): Promise<{ type: string; data: Record<string, unknown> }[]> => {
   const entries = await world.producer.redis.xrange(`fleet:{${id}}:events`, '-', '+');
   return entries.map(([, fields]) => ({
@@ -35,23 +40,56 @@ const stream = async (id: string): Promise<{ type: string; data: Record<string, 
   }));
 };
 
-it('every move and the transcript reach the backend, once each though Tavus calls back twice', async () => {
-  await world.sim.fault({ fault: 'webhook-duplicate' });
-  const conversation = await world.caller.start({ metadata: { order: 7 } });
-  await conversation.untilState('live');
-  await conversation.post('stop');
-  expect(await conversation.untilEnded()).toBe('stopped');
-  const { id } = conversation;
-  await eventually('the transcript', () => receiver.typesOf(id).includes('conversation.message'), 15_000);
-  expect(receiver.typesOf(id)).toEqual(WHOLE_WITH_TRANSCRIPT);
-  expect(receiver.of(id).every(({ said }) => JSON.stringify(said.data['metadata']) === '{"order":7}')).toBe(true);
-  expect((await stream(id)).filter(({ type }) => type === 'message')).toHaveLength(1);
-  expect(await conversation.view()).toMatchObject({ tavusShutdownReason: 'end_conversation_endpoint_hit' });
-  expect(receiver.wrong).toEqual([]);
-  await world.sim.heal();
-  const logged = [world.stack.api, ...world.stack.workers].flatMap((service) => service.lines()).join('\n');
-  expect(logged).not.toContain(`callback/${id}`);
-});
+const droppedCallbacks = async (): Promise<number> =>
+  z.object({ droppedByFault: z.number() }).parse(await (await fetch(`${world.sim.url}/sim/webhooks`)).json())
+    .droppedByFault;
+
+it(
+  `${EACH} with callbacks that come twice: every move and the transcript reach the backend once`,
+  async () => {
+    await world.sim.fault({ fault: 'webhook-duplicate' });
+    for (let n = 0; n < EACH; n += 1) {
+      const conversation = await world.caller.start({ metadata: { order: 7 } });
+      await conversation.untilState('live');
+      await conversation.post('stop');
+      expect(await conversation.untilEnded()).toBe('stopped');
+      const { id } = conversation;
+      await eventually('the transcript', () => receiver.typesOf(id).includes('conversation.message'), 15_000);
+      expect(receiver.typesOf(id)).toEqual(WHOLE_WITH_TRANSCRIPT);
+      expect(receiver.of(id).every(({ said }) => JSON.stringify(said.data['metadata']) === '{"order":7}')).toBe(true);
+      expect((await stream(id)).filter(({ type }) => type === 'message')).toHaveLength(1);
+      expect(await conversation.view()).toMatchObject({ tavusShutdownReason: 'end_conversation_endpoint_hit' });
+      expect(receiver.wrong).toEqual([]);
+      const logged = [world.stack.api, ...world.stack.workers].flatMap((service) => service.lines()).join('\n');
+      expect(logged).not.toContain(`callback/${id}`);
+    }
+  },
+  TIMEOUT_MS,
+);
+
+it(
+  `${EACH} with callbacks that never come: a stop and Tavus’ own end are known from the room, only the transcript is missing`,
+  async () => {
+    await world.sim.fault({ fault: 'webhook-drop' });
+    const before = await droppedCallbacks();
+    for (let n = 0; n < EACH; n += 1) {
+      const [stopped, cut] = await Promise.all([world.caller.start({}), world.caller.start({})]);
+      await Promise.all([stopped.untilState('live'), cut.untilState('live')]);
+      await stopped.post('stop');
+      await world.sim.fault({ fault: 'minutes-run-out', match: (await cut.view()).tavusConversationId ?? '' });
+      expect(await Promise.all([stopped.untilEnded(), cut.untilEnded()])).toEqual(['stopped', 'tavus-ended']);
+      for (const { id } of [stopped, cut]) {
+        await eventually('the end', () => receiver.typesOf(id).includes('conversation.ended'), 15_000);
+        expect(receiver.typesOf(id).filter((type) => type !== 'conversation.error')).toEqual(WHOLE);
+      }
+      expect((await stopped.view())['tavusShutdownReason']).toBeUndefined();
+    }
+    // Joined, shut down and the transcript, of each: that they were to come, and did not.
+    expect((await droppedCallbacks()) - before).toBeGreaterThanOrEqual(2 * 3 * EACH);
+    expect((await world.sim.state()).billing.unended).toEqual([]);
+  },
+  TIMEOUT_MS,
+);
 
 it('a call that Tavus cut, and one that broke before it began: known by Tavus’ own word', async () => {
   const cut = await world.caller.start({});
@@ -60,7 +98,6 @@ it('a call that Tavus cut, and one that broke before it began: known by Tavus’
   expect(await cut.untilEnded()).toBe('tavus-ended');
   await eventually('the reason', async () => (await cut.view())['tavusShutdownReason'] !== undefined, 5_000);
   expect(await cut.view()).toMatchObject({ tavusShutdownReason: 'max_call_duration reached' });
-  await world.sim.heal();
 
   await world.sim.fault({ fault: 'replica-never-joins' });
   const broken = await world.caller.start({});
@@ -79,7 +116,6 @@ it('a call that Tavus cut, and one that broke before it began: known by Tavus’
   expect(called.status).toBe(200);
   expect(await broken.untilEnded()).toBe('start-failed');
   figures('shutdown called back', { toEndedMs: Date.now() - toldAtMs });
-  await world.sim.heal();
 });
 
 it('ten thousand malformed entries and jobs beside a conversation: told in a few events, and speech is heard whole', async () => {
