@@ -40,4 +40,16 @@ describe('Pace', () => {
     expect(pace.led(850, 1)).toBe(0);
     expect(pace.led(860, 1)).toBe(0);
   });
+
+  it('waits for nobody when the source was taken away, and leaves out nothing of the next one', () => {
+    const pace = new Pace(10, 0);
+    pace.led(100, 1);
+    pace.change(false);
+    expect(pace.due(110)).toBe(1);
+    expect(pace.due(180)).toBe(7);
+    pace.change(true);
+    expect(pace.led(181, 1)).toBe(0);
+    expect(pace.led(182, 1)).toBe(0);
+    expect(pace.due(300)).toBe(0);
+  });
 });

@@ -34,6 +34,12 @@ export class Pace {
     return late;
   }
 
+  /** Other sources count from now on, or none. Nothing of theirs was filled yet; without one nobody is waited for. */
+  change(isLed: boolean): void {
+    this.#filled = 0;
+    if (!isLed) this.#ledAtMs = Number.NEGATIVE_INFINITY;
+  }
+
   /** How many steps to take now; they count as taken. */
   due(nowMs: number): number {
     if (nowMs - this.#ledAtMs < STARVED_MS) return 0;
