@@ -18,6 +18,7 @@ const Report = z.object({
     }),
   ),
   unreadable: z.int(),
+  doubledMs: z.number(),
   resources: z.array(z.string()),
 });
 const Counts = z.object({ pictures: z.int(), unreadable: z.int(), samples: z.int(), participants: z.int() });
@@ -48,6 +49,8 @@ export type ListenerReport = {
   readonly heard: Int16Array;
   readonly pictures: readonly Picture[];
   readonly unreadable: number;
+  /** For so long two tracks sounded at once, ms: an echo. */
+  readonly doubledMs: number;
   readonly resources: readonly string[];
   heardAt(sample: number): number;
   sampleAt(ms: number): number;
@@ -159,6 +162,7 @@ export class Listener {
       heard,
       pictures: report.seen,
       unreadable: report.unreadable,
+      doubledMs: report.doubledMs,
       resources: report.resources,
       heardAt: (sample) => timeOf(starts, sample),
       sampleAt: (ms) => sampleOf(starts, ms),

@@ -1,5 +1,6 @@
 import Daily, { type DailyCall, type DailyParticipant } from '@daily-co/daily-js';
 import { decodeFrameClock, CLOCK_STRIP, type LumaSampler } from '../frame-clock.ts';
+import { Lead } from '../lead.ts';
 import { readPictures, type ReadPicture, type StreamPicture } from './picture-reader.ts';
 import { movingPicture, Speaker } from './speaker.ts';
 
@@ -27,6 +28,7 @@ class Listener {
   readonly #blocks: Heard[] = [];
   readonly #seen: Seen[] = [];
   readonly #elements: HTMLAudioElement[] = [];
+  readonly #lead = new Lead();
   #samples = 0;
   #unreadable = 0;
   #call: DailyCall | undefined;
@@ -72,6 +74,7 @@ class Listener {
     this.#blocks.length = 0;
     this.#seen.length = 0;
     this.#unreadable = 0;
+    this.#lead.doubledMs = 0;
   }
 
   counts(): { pictures: number; unreadable: number; samples: number; participants: number } {
@@ -83,7 +86,14 @@ class Listener {
     };
   }
 
-  report(): { pcm: string; blocks: Heard[]; seen: Seen[]; unreadable: number; resources: string[] } {
+  report(): {
+    pcm: string;
+    blocks: Heard[];
+    seen: Seen[];
+    unreadable: number;
+    doubledMs: number;
+    resources: string[];
+  } {
     const bytes = new Uint8Array(this.#pcm.buffer, 0, this.#samples * 2);
     let binary = '';
     for (let at = 0; at < bytes.length; at += 32_768) binary += String.fromCharCode(...bytes.subarray(at, at + 32_768));
@@ -92,6 +102,7 @@ class Listener {
       blocks: this.#blocks,
       seen: this.#seen,
       unreadable: this.#unreadable,
+      doubledMs: this.#lead.doubledMs,
       resources: performance.getEntriesByType('resource').map((entry) => entry.name),
     };
   }
@@ -111,18 +122,21 @@ class Listener {
     const element = new Audio();
     element.muted = true;
     element.srcObject = new MediaStream([track]);
-    this.#elements.push(element);
+    const number = this.#elements.push(element);
     await element.play();
     // Two seconds: while this thread is busy with pictures nothing of the sound may be lost, or the listener would blame the product.
     const reader = new MediaStreamTrackProcessor<AudioData>({ track, maxBufferSize: 200 }).readable.getReader();
-    for (let next = await reader.read(); !next.done; next = await reader.read()) this.#hear(next.value);
+    for (let next = await reader.read(); !next.done; next = await reader.read()) this.#hear(number, next.value);
+    this.#lead.ended(number);
   }
 
-  #hear(data: AudioData): void {
-    const every = Math.max(1, Math.round(data.sampleRate / 24_000));
+  #hear(track: number, data: AudioData): void {
+    const { sampleRate } = data;
+    const every = Math.max(1, Math.round(sampleRate / 24_000));
     const block = new Float32Array(data.numberOfFrames);
     data.copyTo(block, { planeIndex: 0, format: 'f32-planar' });
     data.close();
+    if (!this.#lead.hears(track, block, sampleRate, nowMs())) return;
     const count = Math.floor(block.length / every);
     if (this.#samples + count > MAX_SAMPLES) return;
     for (let at = 0; at < count; at += 1) {
