@@ -2,12 +2,12 @@ import { expect, it } from 'vitest';
 import { isRedisDown } from './call.ts';
 import { connectRedis, reconnectDelayMs } from './connect.ts';
 
-it('waits longer each time, never over a second and a quarter, never gives up', () => {
+it('waits longer each time, never over 875 ms, never gives up', () => {
   expect([1, 2, 3, 6, 100, 100_000].map((times) => reconnectDelayMs(times, () => 0.5))).toEqual([
-    50, 100, 200, 1000, 1000, 1000,
+    50, 100, 200, 700, 700, 700,
   ]);
-  expect(reconnectDelayMs(50, () => 0)).toBe(750);
-  expect(reconnectDelayMs(50, () => 0.9999)).toBeLessThanOrEqual(1250);
+  expect(reconnectDelayMs(50, () => 0)).toBe(525);
+  expect(reconnectDelayMs(50, () => 0.9999)).toBeLessThanOrEqual(875);
 });
 
 it('does not connect before the first command, and says once that nobody is there', async () => {

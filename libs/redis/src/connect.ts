@@ -23,7 +23,7 @@ const CONNECT_TIMEOUT_MS = 1500;
 // failed connect() of a lazy client for final, and the queue would be dead for good when Redis starts after us.
 // socketTimeout: a partition leaves a socket open that stays silent for minutes; it must be replaced to notice the return.
 const roles: Record<RedisRole, NodeOptions> = {
-  commands: { commandTimeout: 2000, maxRetriesPerRequest: 0, socketTimeout: 3000, lazyConnect: true },
+  commands: { commandTimeout: 2000, maxRetriesPerRequest: 0, socketTimeout: 2000, lazyConnect: true },
   blocking: { maxRetriesPerRequest: 0, lazyConnect: true },
   lease: {
     commandTimeout: 800,
@@ -32,13 +32,13 @@ const roles: Record<RedisRole, NodeOptions> = {
     lazyConnect: true,
     enableOfflineQueue: false,
   },
-  queue: { commandTimeout: 2000, maxRetriesPerRequest: 1, socketTimeout: 3000, lazyConnect: false },
+  queue: { commandTimeout: 2000, maxRetriesPerRequest: 1, socketTimeout: 2000, lazyConnect: false },
   'queue-worker': { maxRetriesPerRequest: null, lazyConnect: false },
 };
 
-/** Pause before reconnect number `times`: 50 ms doubling to 1 s, ±25 %, so that a fleet does not knock in step. Never gives up. */
+/** Pause before reconnect number `times`: 50 ms doubling to 0.7 s, ±25 %, so that a fleet does not knock in step. Never gives up. */
 export function reconnectDelayMs(times: number, random: () => number = Math.random): number {
-  return Math.round(Math.min(1000, 50 * 2 ** Math.min(times - 1, 10)) * (0.75 + random() / 2));
+  return Math.round(Math.min(700, 50 * 2 ** Math.min(times - 1, 10)) * (0.75 + random() / 2));
 }
 
 /**

@@ -17,6 +17,9 @@ import { textScript } from './scripts.ts';
 
 const appendScript = textScript('append-event');
 
+/** So far back the newest of a type is looked for: about a minute of what one conversation tells. */
+const NEWEST_OF = 100;
+
 /** A page of events. `lastId` is where the next page starts, also when all entries of this one were malformed. */
 export type EventPage = { readonly events: readonly EventEnvelope[]; readonly lastId: string };
 
@@ -67,6 +70,22 @@ export class EventLog {
       this.#redis.xrevrange(this.#keys.conversation(id).events, '+', '-', 'COUNT', 1),
     );
     return newest?.[0] ?? '0';
+  }
+
+  /** The newest event of one of these types, of the last hundred; undefined when there is none. */
+  async newestOf(id: string, types: readonly EventEnvelope['type'][]): Promise<EventEnvelope | undefined> {
+    const raw = await redisCall(() =>
+      this.#redis.xrevrangeBuffer(this.#keys.conversation(id).events, '+', '-', 'COUNT', NEWEST_OF),
+    );
+    const isOne = ({ fields }: StreamEntry): boolean => {
+      const type = Buffer.from(fields.get('type') ?? []).toString();
+      return types.some((one) => one === type);
+    };
+    for (const entry of readEntries(raw).filter(isOne)) {
+      const parsed = parseEventEntry(entry.id, entry.fields);
+      if ('event' in parsed) return parsed.event;
+    }
+    return undefined;
   }
 
   async #append(id: string, epoch: number, nonce: string, event: OutboundEvent): Promise<string | undefined> {

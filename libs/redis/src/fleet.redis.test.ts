@@ -137,6 +137,8 @@ describe('events and frames', () => {
       ['error', 0],
     ]);
     expect(lastId).toBe(await events.lastId('e1'));
+    expect(await events.newestOf('e1', ['interrupted', 'state'])).toMatchObject({ type: 'interrupted', epoch: 1 });
+    expect(await events.newestOf('e1', ['ended'])).toBeUndefined();
     expect((await events.read('e1', read[0]?.id ?? '', 1)).events[0]?.type).toBe('interrupted');
     // @ts-expect-error: a payload that its schema refuses, as a mistake in a caller would send it
     await expect(events.append(owner, { type: 'ended', data: { endReason: 'bored' } })).rejects.toMatchObject({

@@ -10,10 +10,11 @@ import {
   type JobName,
   type StartData,
 } from '@tavus-fleet/contracts';
-import { withDeadline } from '@tavus-fleet/lifecycle';
+import { systemClock, withDeadline, type Timer } from '@tavus-fleet/lifecycle';
 import { Queue, type QueueOptions } from 'bullmq';
 import { redisCall } from './call.ts';
 import { connectRedis, type RedisConnection } from './connect.ts';
+import { everyMaster } from './health.ts';
 import { silentLog, type Log } from './log.ts';
 
 /**
@@ -38,6 +39,8 @@ export type EnqueueOptions = {
 };
 
 const ENQUEUE_MS = 3000;
+/** A connection that nobody uses does not notice a partition: the first start after it would wait for what is dead. */
+const KEEP_ALIVE_MS = 1000;
 // Urgent wake-ups only: the job that the lost owner took may be held by it for some seconds more, and must not swallow this one.
 const URGENT_DEDUPLICATION_MS = 2000;
 
@@ -55,6 +58,7 @@ export class Queues {
   readonly #log: Log;
   readonly #telemetry: QueueOptions['telemetry'] | undefined;
   #connection: RedisConnection | undefined;
+  #keepAlive: Timer | undefined;
   readonly #queues = new Map<string, Queue>();
   #closed = false;
 
@@ -178,6 +182,7 @@ export class Queues {
   /** May be called twice. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#keepAlive?.[Symbol.dispose]();
     this.#connection?.disconnect();
     await Promise.all([...this.#queues].map(([name, queue]) => this.#discard(name, queue)));
   }
@@ -186,9 +191,8 @@ export class Queues {
     if (this.#closed) throw new FleetError('shutting-down', 'The queues are closed.');
     let queue = this.#queues.get(name);
     if (!queue) {
-      this.#connection ??= queueConnection(this.#url, { role: 'producer', name: this.#name, log: this.#log });
       queue = new Queue(name, {
-        connection: this.#connection,
+        connection: this.#connected(),
         prefix: this.#prefix,
         streams: { events: { maxLen: 1000 } },
         ...(this.#telemetry ? { telemetry: this.#telemetry } : {}),
@@ -197,6 +201,18 @@ export class Queues {
       this.#queues.set(name, queue);
     }
     return queue;
+  }
+
+  #connected(): RedisConnection {
+    if (this.#connection) return this.#connection;
+    const connection = queueConnection(this.#url, { role: 'producer', name: this.#name, log: this.#log });
+    this.#connection = connection;
+    const masters = everyMaster(connection);
+    this.#keepAlive = systemClock.every(KEEP_ALIVE_MS, () => {
+      // One that is being opened has its own patience, and a line that a ping would only make longer.
+      if (connection.status === 'ready') void masters.ping().catch(() => undefined); // its own listener says that it is down
+    });
+    return connection;
   }
 
   async #discard(name: string, queue: Queue): Promise<void> {

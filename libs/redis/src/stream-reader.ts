@@ -241,7 +241,8 @@ export class StreamReader implements StreamSource {
   #checkSilence(): void {
     if (this.#clock.now() - this.#repliedAt < this.#blockMs + this.#graceMs) return;
     this.#repliedAt = this.#clock.now();
-    if (this.#blocking.status !== 'ready') return; // it is connecting already
+    // `connect`: open, and nobody has answered its greeting; this role has no deadline that would end it. In every other state it comes back by itself.
+    if (this.#blocking.status !== 'ready' && this.#blocking.status !== 'connect') return;
     this.#log.warn({ silentMs: this.#blockMs + this.#graceMs }, 'redis is silent; connecting again');
     this.#blocking.disconnect(true);
   }
