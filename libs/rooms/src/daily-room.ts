@@ -146,9 +146,11 @@ export class DailyRoom implements Room {
   async raiseEpoch(epoch: number, signal: AbortSignal): Promise<void> {
     if (epoch <= this.#identity.epoch)
       throw new FleetError('internal', `The epoch only rises: ${this.#identity.epoch} to ${epoch}.`);
-    await this.#command({ type: 'raise-epoch', epoch }, commandTimeoutMs, signal);
+    const raised = this.#command({ type: 'raise-epoch', epoch }, commandTimeoutMs, signal);
+    // Both ends count from this command on, not from its answer: what is sent meanwhile is the new session's.
     this.#identity = { ...this.#identity, epoch };
     this.#channel.setIdentity(this.#identity);
+    await raised;
   }
 
   leave(signal?: AbortSignal): Promise<void> {
@@ -190,7 +192,7 @@ export class DailyRoom implements Room {
 
   async #join(
     room: 'tavus' | 'user',
-    { url, token, userName, hidden = false }: UserRoomOptions,
+    { url, token, userName, stream = false, hidden = false }: UserRoomOptions,
     signal: AbortSignal,
   ): Promise<Joined> {
     const code = room === 'tavus' ? 'room-join-failed' : 'user-room-refused';
@@ -201,6 +203,7 @@ export class DailyRoom implements Room {
       ...(token === undefined ? {} : { token }),
       userName,
       hidden,
+      stream,
       timeoutMs: joinTimeoutMs,
     };
     try {

@@ -85,6 +85,8 @@ export type JoinOptions = {
   readonly token?: string;
   /** Shown to the others. In the Tavus room it is exactly `Pipecat`: replicas look for the track of that name. */
   readonly userName: string;
+  /** `publishStream` will follow: what it needs is built meanwhile. */
+  readonly stream?: boolean;
 };
 
 /** `hidden`: only joins; what is watched is published when `showInUserRoom` says so. */

@@ -223,7 +223,10 @@ export function roomContract(name: string, make: () => Promise<ContractWorld>): 
     it('lets the epoch only rise', async () => {
       const { room, tavus, identity } = await setup();
       await room.join(tavus, signal());
-      await room.raiseEpoch(identity.epoch + 1, signal());
+      const rising = room.raiseEpoch(identity.epoch + 1, signal());
+      await room.send({ during: 'the rise' }, signal());
+      await room.flush(signal());
+      await rising;
       await expect(room.raiseEpoch(identity.epoch + 1, signal())).rejects.toThrow('only rises');
       await room.send({ after: 'the rise' }, signal());
     });

@@ -113,6 +113,7 @@ export type Command =
       readonly token?: string;
       readonly userName: string;
       readonly hidden: boolean;
+      readonly stream: boolean;
       readonly timeoutMs: number;
     }
   /** Whoever asked for the join has gone: undo it, whether it is under way or done. */

@@ -114,7 +114,7 @@ export class TavusVideoService {
     const joined = await step('join tavus room', () =>
       retry({ attempts: 3, firstMs: 200, maxMs: 1_000 }, { signal, clock }, () =>
         withDeadline({ signal, ms: JOIN_MS, what: 'Joining the Tavus room', code: 'room-join-failed', clock }, (own) =>
-          room.join({ url, ...token, userName: BOT_NAME }, own),
+          room.join({ url, ...token, userName: BOT_NAME, stream: mode === 'stream' }, own),
         ),
       ),
     );
@@ -147,6 +147,11 @@ export class TavusVideoService {
       default:
         return this.#process(frame);
     }
+  }
+
+  /** The avatar is heard, as far as we were told. */
+  get speaking(): boolean {
+    return this.#voice.speaking;
   }
 
   /** Between two utterances, and the avatar says nothing: a moment at which nobody hears that somebody else goes on. */

@@ -80,7 +80,11 @@ describe.each(['stream', 'echo'] as const)('speech in %s mode', (mode) => {
     speech.process({ type: 'tts-started', position: '1' });
     for (const frame of whole) speech.process(frame);
     await clock.pass(1_000);
-    await speech.pause(never);
+    const pausing = speech.pause(never);
+    await clock.pass(50);
+    if (mode === 'stream') expect(room.order.at(-1)).toBe('flush'); // what was played is on its way
+    await clock.pass(50);
+    await pausing;
     const before = room.calls.length;
     if (mode === 'stream') {
       expect(out.playedSamples).toBe(24 * 1_000);
@@ -109,7 +113,9 @@ describe.each(['stream', 'echo'] as const)('speech in %s mode', (mode) => {
     const { clock, speech, played, of } = await setup(mode);
     speech.process(audio(3_000, '1', 7));
     await clock.pass(500);
-    await speech.pause(never);
+    const pausing = speech.pause(never);
+    await clock.pass(100);
+    await pausing;
     const interrupting = speech.interrupt(never);
     await clock.pass(1_000);
     await interrupting;

@@ -1,4 +1,4 @@
-import type { Clock } from '@tavus-fleet/lifecycle';
+import { sleep, type Clock } from '@tavus-fleet/lifecycle';
 import type { Room } from '@tavus-fleet/rooms';
 import type { Position, Progress } from './frames.ts';
 import { Playout } from './playout.ts';
@@ -10,6 +10,9 @@ const FEED_AHEAD_SAMPLES = 5 * OUT_RATE;
 const SLICE_SAMPLES = OUT_RATE;
 // Callers watch bufferedMs and stop long before; a caller that does not is refused here instead of filling our memory.
 const QUEUE_MAX_SAMPLES = 30 * OUT_RATE;
+
+/** From the page's ring to the ear of who is in the room: an encoder's frame and a jitter buffer (our choice; measured without it: 20 to 120 ms lost). */
+const ARRIVE_MS = 80;
 
 /** `position` comes with the last slice of its frame. */
 type Waiting = { readonly pcm: Uint8Array; readonly position: Position | undefined };
@@ -100,6 +103,10 @@ export class StreamTrack implements SpeechOut {
   async pause(signal: AbortSignal): Promise<void> {
     this.#paused = true;
     const flushed = await this.#room.flush(signal);
+    // Until what was played has arrived: with the track its receiver throws away what waits in its jitter buffer.
+    const silentForMs = this.#clock.now() - this.#lastSoundAt;
+    if (flushed.playedSamples + this.#publishedAt > this.#playout.played || silentForMs < ARRIVE_MS)
+      await sleep(this.#clock, ARRIVE_MS, signal);
     await this.#room.unpublishStream(signal);
     const playedSamples = this.#publishedAt + flushed.playedSamples;
     if (playedSamples > this.#playout.played) this.#lastSoundAt = this.#clock.now();

@@ -122,6 +122,11 @@ function recordsOf({ records, events }: FactoryDeps, ownership: Ownership): Sess
     checkpoint: (at) => records.patch(ownership, at),
     end: (reason, at) => records.end(ownership, reason, at),
     append: async (event) => (await events.append(ownership, event)) !== undefined,
+    async leftSpeaking() {
+      const said = ['bot-started-speaking', 'bot-stopped-speaking'] as const;
+      const last = await events.newestOf(ownership.conversationId, said);
+      return last?.type === 'bot-started-speaking' && last.epoch < ownership.epoch;
+    },
   };
 }
 

@@ -120,9 +120,9 @@ export class Sessions implements Claimer {
   }
 
   /** Another worker gave it to us: the slot was kept meanwhile. Resolves when the session has begun. */
-  async inherit(conversationId: string, owned: Owned, confirmedAt: number, session: MakeSession): Promise<Stay> {
-    const record = await this.#options.port.record(conversationId);
-    return this.#stay(record, owned, confirmedAt, session);
+  async inherit(id: string, owned: Promise<Owned>, confirmedAt: number, session: MakeSession): Promise<Stay> {
+    const [record, own] = await Promise.all([this.#options.port.record(id), owned]);
+    return this.#stay(record, own, confirmedAt, session);
   }
 
   /**

@@ -53,6 +53,7 @@ export async function startSessions(
         },
         end: async () => 'moved',
         append: async () => true,
+        leftSpeaking: async () => false,
       },
       frames: {
         subscribe: (fromId, onEntries) => reader.subscribe(frames, fromId, onEntries),

@@ -33,6 +33,10 @@ type Heard = {
   readonly judged: Judgement;
   /** The longest silence while its worker drained, for each hand-over that fell into speech. */
   readonly handOversMs: readonly number[];
+  /** For so long the old owner and the new one were heard at once. */
+  readonly doubledMs: number;
+  /** Of the time of this round the listener has no sound at all, silence included, from no track: nobody sent any, or its machine stood still. */
+  readonly unrecordedMs: number;
   /** All others: the machine's, not the product's. */
   readonly othersMs: readonly number[];
 };
@@ -84,7 +88,8 @@ async function round(
   const after = await Promise.all(parties.map(({ conversation }) => conversation.view()));
   const heard: Heard[] = [];
   for (const [index, { user }] of parties.entries()) {
-    const part = between(await user.report(AbortSignal.timeout(15_000)), fromMs, toMs);
+    const all = await user.report(AbortSignal.timeout(15_000));
+    const part = between(all, fromMs, toMs);
     const silent = silences(part);
     const longest = drains
       .filter(({ of }) => of.includes(index))
@@ -96,6 +101,8 @@ async function round(
     if (judged.longestMissingMs > LOST_MS) await tellLost(parties[index], sent[index], judged, fromMs);
     heard.push({
       judged,
+      doubledMs: Math.round(all.doubledMs),
+      unrecordedMs: Math.max(0, Math.round(toMs - fromMs - (part.length * 1_000) / RATE)),
       handOversMs: longest.map(({ ms }) => ms),
       othersMs: silent.filter((each) => !longest.includes(each)).map(({ ms }) => ms),
     });
@@ -166,7 +173,8 @@ it(
     }
     const heard = rounds.flatMap((each) => each.heard);
     tell(rounds);
-    for (const { judged } of heard) {
+    for (const { judged, doubledMs } of heard) {
+      expect(doubledMs).toBeLessThanOrEqual(boundsMs.gap);
       expect(judged.correlation).toBeGreaterThan(0.8);
       expect(judged.longestDuplicateMs).toBeLessThanOrEqual(2 * boundsMs.gap);
       expect(judged.longestMissingMs).toBeLessThanOrEqual(2 * boundsMs.missing);
@@ -181,6 +189,8 @@ function tell(rounds: readonly Awaited<ReturnType<typeof round>>[]): void {
   const handOversMs = rounds.flatMap(({ heard }) => heard.flatMap((each) => each.handOversMs));
   const othersMs = rounds.flatMap(({ heard }) => heard.flatMap((each) => each.othersMs));
   const judged = rounds.flatMap(({ heard }) => heard.map((each) => each.judged));
+  const unrecorded = rounds.flatMap(({ heard }) => heard.map((each) => each.unrecordedMs));
+  const doubled = rounds.flatMap(({ heard }) => heard.map((each) => each.doubledMs));
   const drains = rounds.flatMap(({ tookMs }) => tookMs);
   const figuresOf = (values: readonly number[]): string =>
     `median ${quantile(values, 0.5)}, p95 ${quantile(values, 0.95)}, most ${Math.max(0, ...values)}`;
@@ -192,7 +202,8 @@ function tell(rounds: readonly Awaited<ReturnType<typeof round>>[]): void {
     `- silence in the user room's sound for each hand-over in speech (${handOversMs.length} of them), ms: ${figuresOf(handOversMs)}`,
     `- other silences of 60 ms or more, which a machine that is short of time makes by itself (${othersMs.length} of them), ms: ${figuresOf(othersMs)}`,
     `- longest part of what was said that nobody heard, per round and user, ms: ${figuresOf(judged.map((each) => each.longestMissingMs))}`,
-    `- longest part heard twice, ms: ${figuresOf(judged.map((each) => each.longestDuplicateMs))}`,
+    `- time of which a user got no sound at all, not even silence, per round, ms: ${figuresOf(unrecorded)}`,
+    `- longest part heard twice, ms: ${figuresOf(judged.map((each) => each.longestDuplicateMs))}; the old owner and the new one at once: ${figuresOf(doubled)}`,
     `- from SIGTERM to the process's end, ms: ${figuresOf(drains)}`,
   ]);
 }

@@ -23,6 +23,11 @@ export class MediaGraph {
     this.#toWorker = toWorker;
   }
 
+  /** Builds what `streamTrack` needs, so that it is there at once when it is asked for. */
+  async prepareStream(): Promise<void> {
+    await this.#open();
+  }
+
   /** A fresh track with the ring's sound: whoever publishes it may stop it without silencing a later one. */
   async streamTrack(): Promise<MediaStreamTrack> {
     return (await this.#open()).streamTrack.clone();

@@ -1,6 +1,6 @@
 import type { Delays } from '../picture-clock.ts';
 import type { PictureOptions } from '../port.ts';
-import type { Command, FromPage, Hello, Identity } from '../wire.ts';
+import type { Command, FromPage, Hello } from '../wire.ts';
 
 /** What main thread, worker and audio thread of one page say to each other. Structured clones, never text. */
 export type ToWorker =
@@ -28,7 +28,6 @@ export type ToWorker =
   | { readonly type: 'hush'; readonly maxMs: number }
   | { readonly type: 'reset-ring' }
   | { readonly type: 'main-alive' }
-  | { readonly type: 'identity'; readonly identity: Identity }
   | { readonly type: 'send'; readonly message: FromPage }
   | { readonly type: 'finish' };
 

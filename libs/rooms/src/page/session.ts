@@ -126,6 +126,8 @@ export class PageSession {
     });
     this.#tavus = call;
     this.#published = false;
+    // Whoever asks for the track hears of a failure.
+    if (command.stream) this.#graph.prepareStream().catch(() => undefined);
     try {
       const joined = await call.join(command, this.#identity, { videoSource: false, audioSource: false });
       for (const participant of joined.participants) this.#lookForSuccessor(participant);
@@ -242,7 +244,6 @@ export class PageSession {
 
   async #raiseEpoch(epoch: number): Promise<void> {
     this.#identity = { ...this.#identity, epoch };
-    this.#post({ type: 'identity', identity: this.#identity });
     for (const call of [this.#tavus, this.#user]) if (call?.joined) await call.setUserData(this.#identity);
   }
 

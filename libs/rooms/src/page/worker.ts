@@ -101,9 +101,6 @@ class SessionWorker {
         return this.#send(message.message);
       case 'finish':
         return this.#finish();
-      case 'identity':
-        this.#identity = message.identity;
-        return;
     }
   }
 
@@ -160,6 +157,7 @@ class SessionWorker {
       this.#mute(command.on);
       return this.#send({ type: 'answer', id, ok: true });
     }
+    if (command.type === 'raise-epoch') this.#identity = { ...identity, epoch: command.epoch };
     scope.postMessage({ type: 'command', id, command }, []);
   }
 

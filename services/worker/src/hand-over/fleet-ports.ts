@@ -33,7 +33,7 @@ export function heirPort(deps: HandOverDeps, sessions: () => Sessions): HeirPort
       ),
     async adopt({ ownership, ownerEpoch }, room) {
       const confirmedAt = clock.now();
-      const owned = { ownership, redisNowMs: await redisTime(redis) };
+      const owned = redisTime(redis).then((redisNowMs) => ({ ownership, redisNowMs }));
       log.info(
         { conversationId: ownership.conversationId, fromEpoch: ownerEpoch },
         'conversation handed to this worker',
@@ -43,6 +43,7 @@ export function heirPort(deps: HandOverDeps, sessions: () => Sessions): HeirPort
       );
       // A session that only cleans up opens no room.
       void stay.done.then(() => room.close());
+      return { live: stay.started };
     },
   };
 }

@@ -13,7 +13,10 @@ const claimOf = (id: string): Claim => ({
   token: 't',
 });
 // Safe: what is prepared reads only these.
-const record = { conversationId: 'c1', spec: { output: { room: {} }, tavus: {} } } as unknown as ConversationRecord;
+const record = {
+  conversationId: 'c1',
+  spec: { output: { room: {} }, tavus: {}, audio: { mode: 'stream' } },
+} as unknown as ConversationRecord;
 
 /** The real heir's side and the real prepared room, on fake rooms and a fake Redis that a test moves from step to step. */
 function setup() {
@@ -24,7 +27,12 @@ function setup() {
   };
   const log: string[] = [];
   const adopted: PreparedRoom[] = [];
-  const world = { offers: ['c1'], step: 'claimed' as HandOverStep | 'void', why: undefined as string | undefined };
+  const world = {
+    offers: ['c1'],
+    step: 'claimed' as HandOverStep | 'void',
+    why: undefined as string | undefined,
+    live: Promise.resolve(),
+  };
   const heirs = new Heirs(
     {
       log: { info: () => undefined, warn: (_, message) => void log.push(message) },
@@ -53,7 +61,10 @@ function setup() {
           },
           signal,
         ),
-      adopt: async (_, room) => void adopted.push(room),
+      adopt: async (_, room) => {
+        adopted.push(room);
+        return { live: world.live };
+      },
     },
     clock,
     (error) => void log.push(String(error)),
@@ -67,7 +78,7 @@ function setup() {
   return { clock, rooms, log, world, heirs, adopted, seen };
 }
 
-it('enters both rooms under the owner’s epoch, publishes nothing, and is ready when it sees the replica', async () => {
+it('enters both rooms under the owner’s epoch, publishes but a sound of which nothing is let through, and is ready when it sees the replica', async () => {
   const { clock, rooms, log, heirs, seen } = setup();
   await clock.pass(300);
   expect(log).toEqual([]);
@@ -75,8 +86,8 @@ it('enters both rooms under the owner’s epoch, publishes nothing, and is ready
   await seen();
   expect(log).toEqual(['ready']);
   expect(rooms.last.identity).toEqual({ conversationId: 'c1', epoch: 3 });
-  expect(rooms.last.order).toEqual(['join', 'watch', 'joinUserRoom']);
-  expect(rooms.last.calls.at(-1)).toMatchObject({ options: { hidden: true } });
+  expect(rooms.last.order).toEqual(['join', 'watch', 'joinUserRoom', 'muteUserRoom', 'showInUserRoom']);
+  expect(rooms.last.calls.slice(2)).toMatchObject([{ options: { hidden: true } }, { on: true }, { kind: 'audio' }]);
   const closing = heirs.close();
   await clock.pass(100);
   await closing;
@@ -85,7 +96,7 @@ it('enters both rooms under the owner’s epoch, publishes nothing, and is ready
   expect(clock.pending).toBe(0);
 });
 
-it('given, it publishes in order: picture, then, when the owner is silent, sound, and says that it is seen', async () => {
+it('given, it publishes its track at once; its sound is let through when the owner is silent; then comes its picture, and it says that it is seen', async () => {
   const { clock, rooms, log, world, heirs, adopted, seen } = setup();
   await seen();
   world.step = 'given';
@@ -103,14 +114,20 @@ it('given, it publishes in order: picture, then, when the owner is silent, sound
   await clock.pass(500);
   await streaming;
   expect(events).toContain('video-arrived'); // for whoever waits for it again
-  expect(
-    rooms.last.calls.slice(3).map(({ method, ...rest }) => [method, 'kind' in rest ? rest.kind : ''].join(' ').trim()),
-  ).toEqual(['publishStream', 'showInUserRoom video', 'watch']);
+  const published = (): string[] =>
+    rooms.last.calls
+      .slice(5)
+      .map((call) =>
+        [call.method, 'kind' in call ? call.kind : '', 'on' in call ? String(call.on) : '']
+          .filter((word) => word !== '')
+          .join(' '),
+      );
+  expect(published()).toEqual(['publishStream', 'watch']);
   expect(log).toEqual(['ready']);
   world.step = 'silent';
   await clock.pass(1_000);
   await showing;
-  expect(rooms.last.order.slice(-2)).toEqual(['showInUserRoom', 'raiseEpoch']);
+  expect(published().slice(2)).toEqual(['muteUserRoom false', 'showInUserRoom video', 'raiseEpoch']);
   expect(log).toEqual(['ready', 'shown']);
   await heirs.close();
 });

@@ -7,6 +7,8 @@ const EVERY_MS = 250;
 const SOON_MS = 30;
 /** Preparing costs a page and two joins: more at once would be felt by those who are live here. */
 const MOST_AT_ONCE = 2;
+/** From being live to being heard: speech on its way to the replica and back. */
+const CALM_MS = 500;
 const PREPARE_MS = 20_000;
 const DECLINE_MS = 2_000;
 
@@ -21,8 +23,8 @@ export interface HeirPort {
   record(conversationId: string): Promise<ConversationRecord>;
   /** Enters both rooms under the owner's epoch, unseen. */
   prepare(claim: Claim, record: ConversationRecord, signal: AbortSignal): Promise<PreparedRoom>;
-  /** The conversation is ours: runs the session on what was prepared. Resolves when it has begun. */
-  adopt(claim: Claim, room: PreparedRoom): Promise<void>;
+  /** The conversation is ours: runs the session on what was prepared. Resolves when it has begun, and then with when it is heard. */
+  adopt(claim: Claim, room: PreparedRoom): Promise<{ readonly live: Promise<unknown> }>;
   log: { info(fields: object, message: string): void; warn(fields: object, message: string): void };
 }
 
@@ -36,6 +38,8 @@ export class Heirs {
   readonly #onError: (error: unknown) => void;
   readonly #life = new AbortController();
   readonly #preparing = new Set<Promise<void>>();
+  /** How many are between given and heard: their users hear each moment that a page which is opened beside them takes. */
+  #changing = 0;
   #timer: Timer | undefined;
   #looking: Promise<void> | undefined;
 
@@ -86,7 +90,12 @@ export class Heirs {
   }
 
   #mayTake(): boolean {
-    return !this.#life.signal.aborted && this.size < MOST_AT_ONCE && this.#port.whyNotOneMore() === undefined;
+    return (
+      !this.#life.signal.aborted &&
+      this.size < MOST_AT_ONCE &&
+      this.#changing === 0 &&
+      this.#port.whyNotOneMore() === undefined
+    );
   }
 
   async #inherit(claim: Claim): Promise<void> {
@@ -101,7 +110,7 @@ export class Heirs {
           shown: async () => void (await this.#port.steps(claim, 'shown')),
         });
         room = undefined;
-        return await this.#port.adopt(claim, taken);
+        return await this.#adopt(claim, taken);
       }
     } catch (error) {
       const { code, message } = asFleetError(error);
@@ -110,6 +119,18 @@ export class Heirs {
       if (room) await room.close();
     }
     await this.#decline(claim);
+  }
+
+  async #adopt(claim: Claim, room: PreparedRoom): Promise<void> {
+    this.#changing += 1;
+    const changed = (): void => void (this.#changing -= 1);
+    try {
+      const { live } = await this.#port.adopt(claim, room);
+      void live.then(() => sleep(this.#clock, CALM_MS)).then(changed, changed);
+    } catch (error) {
+      changed();
+      throw error;
+    }
   }
 
   async #prepare(claim: Claim): Promise<PreparedRoom> {

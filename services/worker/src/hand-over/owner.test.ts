@@ -13,6 +13,8 @@ function setup() {
   const log: string[] = [];
   const world = {
     step: 'offered' as HandOverStep | 'void',
+    /** Of the conversation c2, where there is one. */
+    other: 'ready' as HandOverStep | 'void',
     atRest: true,
     redisDown: false,
     give: 'given' as 'given' | 'refused' | 'fenced',
@@ -22,25 +24,27 @@ function setup() {
     if (world.redisDown) throw new FleetError('redis-unavailable', 'Redis does not answer.');
     return answer;
   };
-  const giving = new Giving({
-    ownership,
-    inUserRoom: true,
-    room: { endUserAudio: async () => void log.push('silent') },
-    service: {
-      get atRest() {
-        return world.atRest;
+  const givingOf = (conversationId: string, fallSilent: () => Promise<void>): Giving =>
+    new Giving({
+      ownership: { ...ownership, conversationId },
+      inUserRoom: true,
+      room: { endUserAudio: fallSilent },
+      service: {
+        get atRest() {
+          return world.atRest;
+        },
+        pause: async () => {
+          log.push('pause');
+          if (world.pauseFails) throw new FleetError('deadline-exceeded', 'The page does not answer.');
+        },
+        resume: async () => void log.push('resume'),
       },
-      pause: async () => {
-        log.push('pause');
-        if (world.pauseFails) throw new FleetError('deadline-exceeded', 'The page does not answer.');
-      },
-      resume: async () => void log.push('resume'),
-    },
-    feed: { isEmpty: true, pause: () => void log.push('deaf'), resume: () => void log.push('hears') },
-    progress: () => ({ position: '7-0', positionMs: 12, counters: COUNTERS, metrics: {} }),
-    closing: [{ close: () => void log.push('closed') }, undefined],
-    end: (how) => void log.push(how),
-  });
+      feed: { isEmpty: true, pause: () => void log.push('deaf'), resume: () => void log.push('hears') },
+      progress: () => ({ position: '7-0', positionMs: 12, counters: COUNTERS, metrics: {} }),
+      closing: [{ close: () => void log.push('closed') }, undefined],
+      end: (how) => void log.push(how),
+    });
+  const giving = givingOf('c1', async () => void log.push('silent'));
   let token = 0;
   const side = new OwnerSide({
     clock,
@@ -52,12 +56,12 @@ function setup() {
         log.push(`offer ${made}`);
         return 'offered';
       },
-      look: async () => redis(world.step),
+      look: async (id) => redis(id === 'c2' ? world.other : world.step),
       withdraw: async () => void log.push('withdraw'),
-      give: async (_, at) => {
+      give: async ({ owner }, at) => {
         redis(0);
         log.push(`give ${at.position}+${at.positionMs}`);
-        if (world.give === 'given') world.step = 'given';
+        if (world.give === 'given') world[owner.conversationId === 'c2' ? 'other' : 'step'] = 'given';
         return world.give;
       },
       silent: async () => void log.push('told'),
@@ -66,7 +70,7 @@ function setup() {
   });
   const stop = new AbortController();
   const run = (): Promise<'given' | 'kept'> => side.handOver(() => giving, stop.signal);
-  return { clock, log, world, giving, run, stop };
+  return { clock, log, world, giving, givingOf, side, run, stop };
 }
 const COUNTERS = { framesIn: 1, framesMalformed: 0, framesDropped: 0, utterances: 1, interruptions: 0, playedMs: 0 };
 
@@ -82,6 +86,42 @@ it('between two utterances: gives where it stands, falls silent, and leaves when
   expect(await outcome).toBe('given');
   expect(log.at(-1)).toBe('handed-over');
   expect(clock.pending).toBe(0);
+});
+
+it('one of a worker’s conversations after the other: the next pauses when the heir of the one before is seen', async () => {
+  const { clock, log, world, givingOf, side, stop } = setup();
+  const outcomes = ['c1', 'c2'].map((id) => {
+    const giving = givingOf(id, async () => void log.push('silent'));
+    return side.handOver(() => giving, stop.signal);
+  });
+  const pauses = (): number => log.filter((line) => line === 'pause').length;
+  await clock.pass(10);
+  world.step = 'ready';
+  await clock.pass(1_000);
+  expect(pauses()).toBe(1);
+  world.other = 'shown'; // c2 was ready first
+  await clock.pass(100);
+  expect(pauses()).toBe(2);
+  world.step = 'shown';
+  await clock.pass(100);
+  expect(await Promise.all(outcomes)).toEqual(['given', 'given']);
+  expect(clock.pending).toBe(0);
+});
+
+it('nobody waits for the others of its worker beyond its own time', async () => {
+  const { clock, log, world, givingOf, side, stop } = setup();
+  const never = new Promise<void>(() => undefined);
+  for (const id of ['c1', 'c2']) {
+    const giving = givingOf(id, () => never);
+    void side.handOver(() => giving, stop.signal);
+  }
+  await clock.pass(10);
+  world.step = 'ready';
+  await clock.pass(7_000);
+  expect(log.filter((line) => line === 'pause')).toHaveLength(1);
+  await clock.pass(1_500);
+  expect(log.filter((line) => line === 'pause')).toHaveLength(2);
+  stop.abort();
 });
 
 it('in the middle of one it waits 5 s for its end, and not longer', async () => {

@@ -9,6 +9,8 @@ const LOOK_MS = 150;
 const SOON_MS = 30;
 /** No utterance ends for so long: it is cut, to the sample. */
 const BOUNDARY_MS = 5_000;
+/** Nobody waits longer than this for the others of this worker: an heir that is ready stays so for 10 s (handOverSteps). */
+const TURN_MS = 3_000;
 const PAUSE_MS = 3_000;
 /** What the replica says after its last sample is its own delay; a longer one is cut. */
 const TAIL_MS = 1_500;
@@ -33,11 +35,13 @@ export type OwnerOptions = {
 
 /**
  * The owner's side of one hand-over after the other, until one of them succeeds: offer → wait for an heir that is ready → wait for
- * the end of an utterance → stop → give → fall silent → leave when the heir is seen. Whatever fails before `given` leaves the
+ * the end of an utterance, and its turn → stop → give → fall silent → leave when the heir is seen. Whatever fails before `given` leaves the
  * session as it was. The steps stand in handOverSteps.
  */
 export class OwnerSide {
   readonly #options: OwnerOptions;
+  /** How many are between the pause and the heir's being seen. */
+  #changing = 0;
 
   constructor(options: OwnerOptions) {
     this.#options = options;
@@ -68,13 +72,11 @@ export class OwnerSide {
     if ((await port.offer(offer)) !== 'offered') return false;
     try {
       if (!(await this.#untilReady(offer, signal))) return false;
-      await this.#untilRest(session, offer, signal);
+      await this.#untilTurn(session, signal);
     } finally {
       if (signal.aborted) await port.withdraw(offer).catch(() => undefined); // it runs out by itself
     }
-    if (!(await this.#give(session, offer))) return false;
-    await this.#make(session, offer);
-    return true;
+    return this.#change(session, offer);
   }
 
   async #untilReady(offer: Offer, signal: AbortSignal): Promise<boolean> {
@@ -86,12 +88,31 @@ export class OwnerSide {
     }
   }
 
-  async #untilRest(session: Giving, offer: Offer, signal: AbortSignal): Promise<void> {
+  /**
+   * The end of an utterance, or the time in which there was none. One of this worker's conversations after the other: what two of them do
+   * at once is heard as silence twice as long by both.
+   */
+  async #untilTurn(session: Giving, signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
-    const until = clock.now() + BOUNDARY_MS;
-    while (!session.atRest && clock.now() < until) await sleep(clock, SOON_MS, signal);
-    const step = await this.#look(offer);
-    if (step !== 'ready') throw new FleetError('internal', `The heir is not ready any more: ${step ?? 'unknown'}.`);
+    const cutAt = clock.now() + BOUNDARY_MS;
+    const isDue = (): boolean => session.atRest || clock.now() >= cutAt;
+    const isFree = (): boolean => this.#changing === 0 || clock.now() >= cutAt + TURN_MS;
+    while (!isDue() || !isFree()) await sleep(clock, SOON_MS, signal);
+    this.#changing += 1; // in the turn of the last look
+  }
+
+  /** Somebody else's from `given` on, and nothing of us is left in the rooms when it resolves. False: it is still ours. */
+  async #change(session: Giving, offer: Offer): Promise<boolean> {
+    try {
+      const step = await this.#look(offer);
+      if (step !== 'ready') throw new FleetError('internal', `The heir is not ready any more: ${step ?? 'unknown'}.`);
+      if (!(await this.#give(session, offer))) return false;
+      await this.#fallSilent(session, offer);
+      await this.#untilSeen(session, offer);
+      return true;
+    } finally {
+      this.#changing -= 1;
+    }
   }
 
   /** From the pause on the signal does not count: it is a matter of milliseconds, and must not stay half done. */
@@ -110,13 +131,22 @@ export class OwnerSide {
     return outcome === 'given';
   }
 
-  /** Given: our picture stays until the heir's is there, our sound goes before the heir's comes. */
-  async #make(session: Giving, offer: Offer): Promise<void> {
-    const { port, clock, log } = this.#options;
-    const until = clock.now() + SHOWN_MS;
+  /** Our sound goes before the heir's comes. Never rejects: the heir waits for our word only so long. */
+  async #fallSilent(session: Giving, offer: Offer): Promise<void> {
+    const { port, log } = this.#options;
     try {
       await session.fallSilent(TAIL_MS, AbortSignal.timeout(TAIL_MS + PAUSE_MS));
       await port.silent(offer);
+    } catch (error) {
+      log.warn({ code: asFleetError(error).code }, 'not silent as planned; the heir goes on all the same');
+    }
+  }
+
+  /** Our picture stays until the heir's is there. */
+  async #untilSeen(session: Giving, offer: Offer): Promise<void> {
+    const { clock, log } = this.#options;
+    const until = clock.now() + SHOWN_MS;
+    try {
       while (clock.now() < until && (await this.#look(offer)) !== 'shown') await sleep(clock, SOON_MS);
     } catch (error) {
       log.warn({ code: asFleetError(error).code }, 'the heir goes on; leaving at once');

@@ -12,12 +12,11 @@ import type {
   WatchOptions,
 } from '@tavus-fleet/rooms';
 import { findReplica } from '@tavus-fleet/video-service';
+import { audioMode } from '../session/mode.ts';
 
 const BOT_NAME = 'Pipecat';
 /** A track that was published just now is not heard at once: its receivers have to take it up (our choice; measured with the simulator: under 200 ms). */
 const SETTLE_MS = 300;
-/** The same in the user room, where nothing sounds before the replica has answered what it is sent: its own delay is part of that time. */
-const USER_SETTLE_MS = 150;
 /** The last owner's sound is gone by then, or its page has fenced itself. */
 const SILENT_MS = 3_000;
 
@@ -29,10 +28,17 @@ export type Preparing = {
   readonly ownerEpoch: number;
 };
 
+/** How to know that the last owner is silent, and whom to tell that we are seen. */
+export type Told = {
+  readonly silent: (signal: AbortSignal) => Promise<void>;
+  readonly shown: () => Promise<void>;
+};
+
 /**
  * A room that was entered before its conversation was ours: in both rooms under the owner's epoch, so that it evicts nobody, hearing
- * and seeing the replica and publishing nothing. A session then finds its joins done; what is published waits until the last
- * owner's is gone. All else is the room's own.
+ * and seeing the replica. It publishes nothing but its sound in the user room, of which nothing is let through: whoever is there has
+ * taken it up long before it is needed. A session then finds its joins done; what it publishes waits until the last owner's is gone.
+ * All else is the room's own.
  */
 export class PreparedRoom implements Room {
   readonly #room: Room;
@@ -43,22 +49,28 @@ export class PreparedRoom implements Room {
   readonly #seen = new Latch<void>();
   readonly #present: Record<RoomName, Map<string, Participant>> = { tavus: new Map(), user: new Map() };
   readonly #joined: Partial<Record<RoomName, Joined>> = {};
-  /** Set when it became ours: how to know that the last owner is silent, and whom to tell that we are seen. */
-  #taken: { readonly silent: (signal: AbortSignal) => Promise<void>; readonly shown: () => Promise<void> } | undefined;
+  /** What is published from the moment in which it became ours, before its session has come so far. */
+  readonly #life = new AbortController();
+  readonly #speaks: boolean;
+  #streaming: Promise<void> | undefined;
+  #audible: Promise<void> | undefined;
+  /** Whom to tell that we are seen. */
+  #shown: () => Promise<void> = async () => undefined;
   #watched: string | undefined;
 
-  private constructor(room: Room, clock: Clock, epoch: number) {
+  private constructor(room: Room, { clock, record, ownerEpoch }: Preparing) {
     this.#room = room;
     this.#clock = clock;
-    this.#epoch = epoch;
+    this.#epoch = ownerEpoch + 1;
+    this.#speaks = audioMode(record.spec) === 'stream';
     room.on((event) => this.#receive(event));
   }
 
   /** Resolves when the replica's picture is seen. On failure nothing is left open. */
   static async prepare(of: Preparing, signal: AbortSignal): Promise<PreparedRoom> {
-    const { rooms, clock, record, secrets, ownerEpoch } = of;
+    const { rooms, record, secrets, ownerEpoch } = of;
     const room = await rooms.open({ conversationId: record.conversationId, epoch: ownerEpoch }, signal);
-    const prepared = new PreparedRoom(room, clock, ownerEpoch + 1);
+    const prepared = new PreparedRoom(room, of);
     try {
       await prepared.#enter(record, secrets, signal);
       return prepared;
@@ -73,38 +85,62 @@ export class PreparedRoom implements Room {
     return this.#closed.promise;
   }
 
-  /** The conversation is ours. `silent` resolves when the last owner is not heard in the user room any more. */
-  take(told: { silent: (signal: AbortSignal) => Promise<void>; shown: () => Promise<void> }): void {
-    this.#taken = told;
+  /**
+   * The conversation is ours; `silent` resolves when the last owner is not heard in the user room any more. All that is published
+   * begins here and not when the session asks for it: what lies between is heard as silence.
+   */
+  take(told: Told): void {
+    this.#shown = told.shown;
+    const { signal } = this.#life;
+    if (this.#speaks) this.#streaming = this.#publishStream(signal);
+    if (this.#joined.user) this.#audible = this.#letThrough(told.silent, signal);
+    // Whoever asks for it hears of a failure.
+    for (const begun of [this.#streaming, this.#audible]) begun?.catch(() => undefined);
   }
 
   on(listener: (event: RoomEvent) => void): () => void {
     return this.#events.on(listener);
   }
 
-  async join(_options: JoinOptions, signal: AbortSignal): Promise<Joined> {
-    if (!this.#joined.user) await this.#show(signal); // direct: the last owner's track is gone, and no more of it is seen
+  async join(_options: JoinOptions, _signal: AbortSignal): Promise<Joined> {
+    if (!this.#joined.user) void this.#show(); // direct: the last owner's track is gone, and no more of it is seen
     return this.#asOfNow('tavus');
   }
 
   async publishStream(signal: AbortSignal): Promise<void> {
+    const begun = this.#streaming ?? this.#publishStream(signal);
+    this.#streaming = undefined; // asked for again, it is to be another track
+    await orAborted(begun, signal);
+  }
+
+  /** Resolves when the sound is ours; the picture stands under the last owner's until ours is there. */
+  async joinUserRoom(_options: JoinOptions, signal: AbortSignal): Promise<Joined> {
+    if (this.#audible) await orAborted(this.#audible, signal);
+    void this.#enterPicture();
+    return this.#asOfNow('user');
+  }
+
+  async #publishStream(signal: AbortSignal): Promise<void> {
     await this.#room.publishStream(signal);
     await sleep(this.#clock, SETTLE_MS, signal);
   }
 
-  /** Picture first, under the old owner's; sound when the old owner's is gone; then everybody learns whose session this is. */
-  async joinUserRoom(_options: JoinOptions, signal: AbortSignal): Promise<Joined> {
-    await this.#room.showInUserRoom('video', signal);
-    await this.#ownerSilent(signal);
-    await this.#room.showInUserRoom('audio', signal);
-    await Promise.all([sleep(this.#clock, USER_SETTLE_MS, signal), this.#show(signal)]);
-    return this.#asOfNow('user');
+  /** The last owner lets out what the replica still says; then it is our turn to let it through. */
+  async #letThrough(silent: Told['silent'], signal: AbortSignal): Promise<void> {
+    await this.#ownerSilent(silent, signal);
+    this.#room.muteUserRoom(false);
   }
 
-  /** A page of the last owner leaves when it sees this, if its worker has not told it to. */
-  async #show(signal: AbortSignal): Promise<void> {
-    await this.#taken?.shown();
-    await this.#room.raiseEpoch(this.#epoch, signal);
+  /** What fails here fails with the page, which says so itself; the last owner leaves without our word, only later. */
+  async #enterPicture(): Promise<void> {
+    await this.#room.showInUserRoom('video', this.#life.signal).catch(() => undefined);
+    await this.#show();
+  }
+
+  /** Then everybody learns whose session this is: a page of the last owner leaves when it sees this, if its worker has not told it to. */
+  async #show(): Promise<void> {
+    await this.#shown().catch(() => undefined);
+    await this.#room.raiseEpoch(this.#epoch, this.#life.signal).catch(() => undefined);
   }
 
   watch(participantId: string, options: WatchOptions): void {
@@ -127,12 +163,16 @@ export class PreparedRoom implements Room {
   hearUsers = (where: RoomName, participantIds: readonly string[]): void => this.#room.hearUsers(where, participantIds);
   limitUserVideo = (maxFps: number | undefined): void => this.#room.limitUserVideo(maxFps);
   leave = (signal?: AbortSignal): Promise<void> => this.#room.leave(signal);
-  close = (): Promise<void> => this.#room.close();
+
+  close(): Promise<void> {
+    this.#life.abort(new FleetError('shutting-down', 'The room is closed.'));
+    return this.#room.close();
+  }
 
   async #enter(record: ConversationRecord, secrets: Preparing['secrets'], signal: AbortSignal): Promise<void> {
     const { conversationUrl: url, userRoomUrl, userRoomToken } = secrets;
     if (url === undefined) throw new FleetError('room-join-failed', 'The Tavus room is not known.');
-    this.#joined.tavus = await this.#room.join({ url, userName: BOT_NAME }, signal);
+    this.#joined.tavus = await this.#room.join({ url, userName: BOT_NAME, stream: this.#speaks }, signal);
     for (const participant of this.#joined.tavus.participants) this.#present.tavus.set(participant.id, participant);
     this.#look(record);
     if (userRoomUrl !== undefined) {
@@ -141,6 +181,8 @@ export class PreparedRoom implements Room {
       const joined = await this.#room.joinUserRoom({ url: userRoomUrl, userName, ...token, hidden: true }, signal);
       this.#joined.user = joined;
       for (const participant of joined.participants) this.#present.user.set(participant.id, participant);
+      this.#room.muteUserRoom(true);
+      await this.#room.showInUserRoom('audio', signal);
     }
     // The replica may be gone for a moment, or come later than we did.
     while (this.#watched === undefined) {
@@ -169,12 +211,10 @@ export class PreparedRoom implements Room {
     this.#events.emit(event);
   }
 
-  async #ownerSilent(signal: AbortSignal): Promise<void> {
-    const taken = this.#taken;
-    if (!taken) return;
+  async #ownerSilent(silent: Told['silent'], signal: AbortSignal): Promise<void> {
     await withDeadline(
       { signal, ms: SILENT_MS, what: 'Waiting for the last owner’s silence', clock: this.#clock },
-      (own) => taken.silent(own),
+      silent,
     ).catch(() => signal.throwIfAborted()); // it is dead, or its page will see our epoch
   }
 

@@ -42,6 +42,8 @@ export interface SessionRecords {
   /** The last move, with the last counters in the same step. */
   end(reason: EndReason, at: SessionProgress): Promise<'moved' | 'refused' | 'fenced'>;
   append(event: OutboundEvent, signal: AbortSignal): Promise<boolean>;
+  /** An earlier owner said that the avatar speaks, and nobody has said since that it does not. */
+  leftSpeaking(): Promise<boolean>;
 }
 
 /** One conversation's frames stream. */

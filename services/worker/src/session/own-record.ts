@@ -45,6 +45,10 @@ export class OwnRecord {
     if ((await this.#untilRedis(signal, saving)) === 'fenced') throw lost();
   }
 
+  leftSpeaking(signal: AbortSignal): Promise<boolean> {
+    return this.#untilRedis(signal, () => this.#records.leftSpeaking());
+  }
+
   #untilRedis<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     return retry(UNTIL_REDIS, { signal, clock: this.#clock }, work);
   }

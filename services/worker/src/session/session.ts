@@ -16,6 +16,7 @@ import { finish } from './finish.ts';
 import type { Entry } from './frames-in.ts';
 import { Giving } from './giving.ts';
 import type { Inheritance } from './inheritance.ts';
+import { tellSilence } from './left-speaking.ts';
 import {
   checkUserRoom,
   joinUserRoom,
@@ -242,6 +243,8 @@ export class Session {
     checkUserRoom(secrets, this.#deps.userRoomHosts);
     signal.throwIfAborted();
     this.#feed.start();
+    const caughtUp = this.#feed.caughtUp(signal);
+    caughtUp.catch(() => undefined); // whoever waits for it hears of a failure
 
     const room = await openPage(this.#deps, signal);
     this.#room = room;
@@ -253,15 +256,15 @@ export class Session {
     void service.over.then(({ error }) => this.#cannotGoOn(error));
     const created = await traced('create tavus conversation', {}, () => service.setup(signal));
     if (!this.#inherited && this.#wasLive) this.#replacements += 1;
-    await this.#record.created(created, this.#replacements, signal);
     this.shutdown.uses(created.conversationId);
     await together(signal, [
+      (own) => this.#record.created(created, this.#replacements, own),
       (own) => this.#startService(service, own),
       (own) => this.#joinUserRoom(room, secrets, own),
     ]);
     if (!this.#wasLive) this.#output.metrics.startMs = this.#redisClock.ageMs(record.createdAt);
     await this.#record.moveTo('live', this.#output.metrics, signal);
-    if (!this.#endings.now) await this.#becameLive(service, signal);
+    if (!this.#endings.now) await this.#becameLive(service, caughtUp, signal);
   }
 
   /** Nothing is opened: what earlier owners left at Tavus is ended, what waits to be heard is counted. */
@@ -317,7 +320,8 @@ export class Session {
     });
   }
 
-  async #becameLive(service: TavusVideoService, signal: AbortSignal): Promise<void> {
+  /** `caughtUp`: see Feed. */
+  async #becameLive(service: TavusVideoService, caughtUp: Promise<boolean>, signal: AbortSignal): Promise<void> {
     const { clock, record, succession, meters } = this.#deps;
     this.#liveAt = clock.now();
     if (!this.#wasLive) {
@@ -333,7 +337,8 @@ export class Session {
     if (this.#unheard) this.#output.hold(true);
     this.#started.set('live');
     void this.#inheritance?.settleAll(this.#life.signal);
-    const isOpen = await this.#feed.caughtUp(signal);
+    if (this.#wasLive) void tellSilence(this.#record, this.#events, service, signal);
+    const isOpen = await caughtUp;
     const takeover = takeoverOf(record, succession, isOpen, this.#redisClock.nowMs);
     if (takeover) this.#events.write({ type: 'takeover', data: takeover });
     this.#feed.open(service, isOpen, this.#redisClock.nowMs);

@@ -144,6 +144,22 @@ describe('speech after a takeover', () => {
     return w;
   }
 
+  test.each([
+    { left: 'that it speaks', leftSpeaking: true, heard: false, told: ['bot-stopped-speaking'] },
+    { left: 'that it speaks, and it still does', leftSpeaking: true, heard: true, told: ['bot-started-speaking'] },
+    { left: 'that it is silent', leftSpeaking: false, heard: false, told: [] },
+  ])('whose last owner’s word was $left: tells $told', async ({ leftSpeaking, heard, told }) => {
+    const w = new SessionWorld({}, at('0'));
+    w.leftSpeaking = leftSpeaking;
+    w.run();
+    await w.clock.pass(50);
+    if (heard) w.room.emit({ type: 'speech', speaking: true, at: 0 });
+    w.room.emit({ type: 'video-arrived' });
+    await w.clock.pass(500);
+    expect(w.events.map(({ type }) => type).filter((type) => type.startsWith('bot-'))).toEqual(told);
+    await over(w);
+  });
+
   test('goes on in the utterance that was open, behind what was played of it, without beginning it again', async () => {
     const w = await over(
       await successor(

@@ -64,6 +64,8 @@ export class SessionWorld {
   fenced = false;
   /** Only the last move is: it was lost in between. */
   fencedAtEnd = false;
+  /** The last owner's last word was that the avatar speaks. */
+  leftSpeaking = false;
   /** Redis' clock minus ours. */
   skewMs = 0;
   replicaShows = true;
@@ -192,6 +194,7 @@ export class SessionWorld {
           if (ok) this.events.push(event);
           return ok;
         },
+        leftSpeaking: async () => (this.#redis('speaking'), this.leftSpeaking),
       },
       frames: {
         subscribe: (from, onEntries) => {
