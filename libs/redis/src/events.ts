@@ -77,13 +77,9 @@ export class EventLog {
     const raw = await redisCall(() =>
       this.#redis.xrevrangeBuffer(this.#keys.conversation(id).events, '+', '-', 'COUNT', NEWEST_OF),
     );
-    const isOne = ({ fields }: StreamEntry): boolean => {
-      const type = Buffer.from(fields.get('type') ?? []).toString();
-      return types.some((one) => one === type);
-    };
-    for (const entry of readEntries(raw).filter(isOne)) {
+    for (const entry of readEntries(raw)) {
       const parsed = parseEventEntry(entry.id, entry.fields);
-      if ('event' in parsed) return parsed.event;
+      if ('event' in parsed && types.includes(parsed.event.type)) return parsed.event;
     }
     return undefined;
   }

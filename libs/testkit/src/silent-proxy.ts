@@ -1,8 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-type Pair = { readonly mute: () => void };
-
 /**
  * A way to a local TCP server that can fail without a word: `mute` makes the connections that are open now mute for good, while new ones
  * get through; `cut` does the same to those that come as well, until `mend`. Rejected alternative: rules in the system's packet
@@ -12,7 +10,8 @@ export class SilentProxy implements Disposable {
   readonly port: number;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  readonly #pairs = new Set<Pair>();
+  /** Of each connection that is open and heard. */
+  readonly #mutes = new Set<() => void>();
   #isCut = false;
   /** Connections that came while it was cut. */
   met = 0;
@@ -37,8 +36,8 @@ export class SilentProxy implements Disposable {
 
   /** Every connection that is open now says and hears nothing any more. */
   mute(): void {
-    for (const { mute } of this.#pairs) mute();
-    this.#pairs.clear();
+    for (const mute of this.#mutes) mute();
+    this.#mutes.clear();
   }
 
   /** Nothing gets through, on no connection, old or new; who connects is accepted and hears nothing. */
@@ -67,17 +66,15 @@ export class SilentProxy implements Disposable {
     client.pipe(upstream);
     upstream.pipe(client);
     let isMute = false;
-    const pair: Pair = {
-      mute: () => {
-        isMute = true;
-        client.unpipe(upstream).resume();
-        upstream.unpipe(client).resume();
-      },
+    const mute = (): void => {
+      isMute = true;
+      client.unpipe(upstream).resume();
+      upstream.unpipe(client).resume();
     };
-    this.#pairs.add(pair);
+    this.#mutes.add(mute);
     // A server that is gone closes its connections, unless nothing is heard of it any more.
     upstream.on('close', () => {
-      this.#pairs.delete(pair);
+      this.#mutes.delete(mute);
       if (!isMute) client.destroy();
     });
     client.on('close', () => upstream.destroy());

@@ -3,7 +3,7 @@ import type { RedisConnection } from '@tavus-fleet/redis';
 import type { Worker } from 'bullmq';
 
 /** BullMQ's worker connection waits for ever by design, and a close that waits for it would too (observed on a Cluster whose master was killed). */
-const CLOSE_MS = 2_000;
+const CLOSE_MS = 5_000;
 
 /**
  * A BullMQ worker that can be replaced. After a silent partition or a failover it may fetch nothing for ever and say that it runs: a command
@@ -40,7 +40,7 @@ export class BullWorker {
     return this.worker;
   }
 
-  /** `force`: without waiting for jobs that are being run. Rejects when that takes longer than 2 s; the connection goes in any case. */
+  /** `force`: without waiting for jobs that are being run. Rejects when that takes longer than 5 s; the connection goes in any case. */
   async close(force: boolean): Promise<void> {
     const { worker, connection } = this.#now;
     try {

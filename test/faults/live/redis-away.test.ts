@@ -6,6 +6,7 @@ import { SilentProxy, startRedis, type Listener, type RedisServer } from '@tavus
 import { chirpWalk } from '@tavus-fleet/testkit/signals';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { z } from 'zod';
 import type { Conversation } from '../../e2e/fixtures/caller.ts';
 import { boundsMs, figures, judge } from '../../e2e/fixtures/judge.ts';
 import { Producer, RATE } from '../../e2e/fixtures/producer.ts';
@@ -78,7 +79,7 @@ async function meet(index: number): Promise<{ conversation: Conversation; user: 
 const start = async (): Promise<number> => {
   const response = await world.caller.ask('POST', '/v1/conversations', { replicaId: 'r-test' }).catch(() => undefined);
   if (response?.status === 202) {
-    const { conversationId } = (await response.json()) as { conversationId: string };
+    const { conversationId } = z.object({ conversationId: z.string() }).parse(await response.json());
     await world.caller.ask('POST', `/v1/conversations/${conversationId}/cancel`);
   }
   return response?.status ?? 0;

@@ -132,6 +132,21 @@ it('given, it publishes its track at once; its sound is let through when the own
   await heirs.close();
 });
 
+it('its picture cannot be published: the user room is lost, and nobody is told that it is seen', async () => {
+  const { clock, rooms, log, world, heirs, adopted, seen } = setup();
+  await seen();
+  world.step = 'silent';
+  await clock.pass(100);
+  const lost: unknown[] = [];
+  adopted[0]?.on((event) => void (event.type === 'lost' && lost.push([event.room, event.code])));
+  rooms.last.failures.set('showInUserRoom', new FleetError('deadline-exceeded', 'The page does not answer.'));
+  await adopted[0]?.joinUserRoom({ url: 'x', userName: 'Avatar' }, new AbortController().signal);
+  await clock.pass(100);
+  expect(lost).toEqual([['user', 'room-lost']]);
+  expect(log).not.toContain('shown');
+  await heirs.close();
+});
+
 it('an owner that never says that it is silent is dead: its sound is not waited for beyond 3 s', async () => {
   const { clock, rooms, log, world, heirs, adopted, seen } = setup();
   await seen();

@@ -7,7 +7,7 @@ const EVERY_MS = 250;
 const SOON_MS = 30;
 /** Preparing costs a page and two joins: more at once would be felt by those who are live here. */
 const MOST_AT_ONCE = 2;
-/** From being live to being heard: speech on its way to the replica and back. */
+/** From being live to being heard: speech on its way to the replica and back (our choice). */
 const CALM_MS = 500;
 const PREPARE_MS = 20_000;
 const DECLINE_MS = 2_000;

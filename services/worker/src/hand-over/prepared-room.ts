@@ -131,9 +131,15 @@ export class PreparedRoom implements Room {
     this.#room.muteUserRoom(false);
   }
 
-  /** What fails here fails with the page, which says so itself; the last owner leaves without our word, only later. */
+  /** Nobody waits for it. A voice without a picture is no avatar: then the user room counts as lost, and the last owner's picture stays for its time. */
   async #enterPicture(): Promise<void> {
-    await this.#room.showInUserRoom('video', this.#life.signal).catch(() => undefined);
+    try {
+      await this.#room.showInUserRoom('video', this.#life.signal);
+    } catch {
+      if (this.#life.signal.aborted) return;
+      const reason = 'The picture could not be published.';
+      return this.#events.emit({ type: 'lost', room: 'user', code: 'room-lost', reason });
+    }
     await this.#show();
   }
 

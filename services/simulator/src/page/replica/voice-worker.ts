@@ -62,7 +62,7 @@ class Mouth {
     this.#mixer.remove(id);
   }
 
-  /** A track that was taken away is not waited for: a hole in what is sent makes everybody's jitter buffers longer for half a minute. */
+  /** A track that was taken away is not waited for: a hole in what is sent makes everybody's jitter buffers longer. */
   connect(ids: readonly string[]): void {
     this.#mixer.choose(ids);
     this.#pace.change(ids.length > 0);
