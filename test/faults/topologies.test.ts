@@ -1,8 +1,8 @@
-// A whole fleet on Redis with Sentinel: conversations are asked for, spoken to, stopped and canceled while a
+// A whole fleet on Redis with Sentinel and on a Redis Cluster: conversations are asked for, spoken to, stopped and canceled while a
 // master is killed under them. No process restarts, nobody changes hands, what was accepted becomes live or ends, nothing is left open.
 import { setTimeout as pause } from 'node:timers/promises';
 import { addFrame, connectRedis, silentLog, type RedisConnection } from '@tavus-fleet/redis';
-import { RedisSentinels } from '@tavus-fleet/testkit';
+import { RedisCluster, RedisSentinels } from '@tavus-fleet/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FleetWorld } from './fixtures/fleet-world.ts';
 
@@ -12,15 +12,29 @@ const PREFIX = 'fleet';
 /** A fake room shows one picture: a check for a face that stands still must not end what takes long on a busy machine. */
 const SOUND_ONLY = { tavus: { audioOnly: true } };
 
-describe.each(['sentinel'] as const)('on %s', (kind) => {
+type Topology = { readonly url: string; readonly failover: () => Promise<void> };
+
+const topologies = {
+  sentinel: async (held: AsyncDisposableStack): Promise<Topology> => {
+    const servers = held.use(await RedisSentinels.start());
+    return { url: servers.url, failover: () => servers.failover() };
+  },
+  cluster: async (held: AsyncDisposableStack): Promise<Topology> => {
+    const servers = held.use(await RedisCluster.start());
+    // Of the tag that everything shared has: queues, ledger, the index of leases. A third of the conversations are there by chance.
+    return { url: servers.url, failover: () => servers.killMasterOf(`{${PREFIX}}`) };
+  },
+};
+
+describe.each(['sentinel', 'cluster'] as const)('on %s', (kind) => {
   let held: AsyncDisposableStack;
-  let servers: RedisSentinels;
+  let servers: Topology;
   let redis: RedisConnection;
   let world: FleetWorld;
 
   beforeEach(async () => {
     held = new AsyncDisposableStack();
-    servers = held.use(await RedisSentinels.start());
+    servers = await topologies[kind](held);
     redis = held.adopt(connectRedis(servers.url, { role: 'commands', name: 'test', log: silentLog }), (it) =>
       it.disconnect(),
     );

@@ -6,6 +6,7 @@ it.each([
   ['ECONNREFUSED', Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }), true],
   ['a deadline', new Error('Command timed out'), true],
   ['a failover', new Error("READONLY You can't write against a read only replica."), true],
+  ['a cluster that is down', new Error("Cluster isn't ready and enableOfflineQueue options is false"), true],
   ['full memory', new Error("OOM command not allowed when used memory > 'maxmemory'."), true],
   ['a wrong command', new Error('ERR wrong number of arguments'), false],
   ['something thrown', 'text', false],

@@ -19,7 +19,7 @@ const downNames = new Set([
 // Server answers that say "not now": restarting, failing over, full, or refusing our credentials; our scripts' word that a record was
 // lost (shared.lua, owns); and the driver's own texts.
 const downTexts =
-  /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|OOM|MISCONF|NOREPLICAS|NORECORD|NOAUTH|WRONGPASS)\b|Connection is closed|Command timed out|isn't writeable|None of startup nodes|Too many Cluster redirections|All sentinels are unreachable|Socket timeout/;
+  /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|OOM|MISCONF|NOREPLICAS|NORECORD|NOAUTH|WRONGPASS)\b|Connection is closed|Command timed out|isn't writeable|Cluster isn't ready|Cluster is ended|None of startup nodes|Too many Cluster redirections|All sentinels are unreachable|Socket timeout/;
 
 /** Whether an error means that Redis cannot serve now (silent, gone, failing over, full), as against a wrong command. */
 export function isRedisDown(error: unknown): boolean {

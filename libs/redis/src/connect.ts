@@ -1,6 +1,8 @@
 import { parseRedisUrl, type RedisTarget } from '@tavus-fleet/contracts';
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { withDeadline } from '@tavus-fleet/lifecycle';
+import { Redis, type Cluster, type RedisOptions } from 'ioredis';
 import type { Log } from './log.ts';
+import { TimedCluster } from './timed-cluster.ts';
 
 /** A connection to a single server or Sentinel group, or to a Cluster. */
 export type RedisConnection = Redis | Cluster;
@@ -17,6 +19,8 @@ export type RedisRole = 'commands' | 'blocking' | 'lease' | 'queue' | 'queue-wor
 type NodeOptions = Omit<RedisOptions, 'replyMapping'>;
 
 const CONNECT_TIMEOUT_MS = 1500;
+/** For a sentinel to name the master; then the next one is asked. Without it a sentinel that hangs would hold a connection for ever. */
+const SENTINEL_TIMEOUT_MS = 1000;
 
 // maxRetriesPerRequest 0: a closed connection fails what was under way at once. The driver's default would send it again
 // after the reconnect, so that a caller who was told "failed" finds it done later. Not lazy for BullMQ: it takes the first
@@ -65,9 +69,15 @@ export function connectRedis(url: string, options: { role: RedisRole; name: stri
   return connection;
 }
 
-/** Connects a lazy connection that nothing has used yet. The lease role needs it: it has no line to wait in. */
+/**
+ * Connects a lazy connection that nothing has used yet. The lease role needs it: it has no line to wait in. Rejects after 1.5 s with
+ * `redis-unavailable`; the connection goes on trying by itself. A deadline of our own: a Cluster's connect() never settles when
+ * a node answers it that the cluster is down, and whoever waited for it renewed no lease ever after (observed).
+ */
 export async function ensureConnected(connection: RedisConnection): Promise<void> {
-  if (connection.status === 'wait') await connection.connect();
+  if (connection.status !== 'wait') return;
+  const limit = { ms: CONNECT_TIMEOUT_MS, what: 'Connecting to Redis', code: 'redis-unavailable' } as const;
+  await withDeadline(limit, () => connection.connect());
 }
 
 function nodeOptions(target: RedisTarget, role: RedisRole, name: string): NodeOptions {
@@ -86,7 +96,9 @@ function nodeOptions(target: RedisTarget, role: RedisRole, name: string): NodeOp
           sentinels: [...target.nodes],
           name: target.masterName,
           sentinelRetryStrategy: (times: number) => reconnectDelayMs(times),
-          failoverDetector: true,
+          sentinelCommandTimeout: SENTINEL_TIMEOUT_MS,
+          // No `failoverDetector`: a failover that it hears of while the connection is asking for the new master ends that connection
+          // for good (observed). A master that was replaced is noticed by its closed socket, its silence or its READONLY.
         }
       : { host: node.host, port: node.port }),
   };
@@ -94,7 +106,7 @@ function nodeOptions(target: RedisTarget, role: RedisRole, name: string): NodeOp
 
 function openCluster(target: RedisTarget, role: RedisRole, name: string): Cluster {
   const { lazyConnect = true, enableOfflineQueue = true, ...perNode } = roles[role];
-  return new Cluster([...target.nodes], {
+  return new TimedCluster([...target.nodes], {
     lazyConnect,
     enableOfflineQueue,
     clusterRetryStrategy: (times) => reconnectDelayMs(times),

@@ -19,7 +19,7 @@ export { silentLog, type Log } from './log.ts';
 export { providerState, ProviderSlots, type ProviderState, type Refusal } from './provider-slots.ts';
 export { Queued, type QueuePlace } from './queued.ts';
 export { mediaOut } from './media-out.ts';
-export { queueConnection, Queues, type EnqueueOptions } from './queues.ts';
+export { queueConnection, queueErrors, Queues, type EnqueueOptions } from './queues.ts';
 export { WebhookOutbox, type DueConversation } from './outbox.ts';
 export { type RecordPatch } from './record-codec.ts';
 export {

@@ -12,7 +12,7 @@ import {
 } from '@tavus-fleet/contracts';
 import { systemClock, withDeadline, type Timer } from '@tavus-fleet/lifecycle';
 import { Queue, type QueueOptions } from 'bullmq';
-import { redisCall } from './call.ts';
+import { isRedisDown, redisCall } from './call.ts';
 import { connectRedis, type RedisConnection } from './connect.ts';
 import { everyMaster } from './health.ts';
 import { silentLog, type Log } from './log.ts';
@@ -30,6 +30,16 @@ export function queueConnection(
     name: options.name,
     log: options.log ?? silentLog,
   });
+}
+
+/**
+ * For BullMQ's `error`, which must have a listener. That Redis is down is said once by the connection's own listener; BullMQ repeats it at
+ * every attempt to connect, some hundred lines in a failover (observed).
+ */
+export function queueErrors(log: Log, queue: string): (error: Error) => void {
+  return (error) => {
+    if (!isRedisDown(error)) log.warn({ queue, error: error.message }, 'queue error');
+  };
 }
 
 export type EnqueueOptions = {
@@ -197,7 +207,7 @@ export class Queues {
         streams: { events: { maxLen: 1000 } },
         ...(this.#telemetry ? { telemetry: this.#telemetry } : {}),
       });
-      queue.on('error', (error: Error) => this.#log.warn({ queue: name, error: error.message }, 'queue error'));
+      queue.on('error', queueErrors(this.#log, name));
       this.#queues.set(name, queue);
     }
     return queue;

@@ -1,9 +1,11 @@
 // Sentinel and Cluster, real ones: everything the fleet asks of Redis works there, and goes on when a master is killed under it.
 import { StartRequest } from '@tavus-fleet/contracts';
-import { RedisCluster, RedisSentinels } from '@tavus-fleet/testkit';
+import { withDeadline } from '@tavus-fleet/lifecycle';
+import { FaultProxy, RedisCluster, RedisSentinels } from '@tavus-fleet/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isRedisDown } from './call.ts';
 import { ClusterStreamReader } from './cluster-stream-reader.ts';
-import { connectRedis, type RedisConnection, type RedisRole } from './connect.ts';
+import { connectRedis, ensureConnected, type RedisConnection, type RedisRole } from './connect.ts';
 import { EventLog } from './events.ts';
 import { addFrame, addNumberedFrame } from './frames-out.ts';
 import { everyMaster, RedisHealth } from './health.ts';
@@ -19,6 +21,8 @@ import { WorkerRegistry } from './workers.ts';
 
 const keys = createKeys('fleet');
 const request = StartRequest.parse({ replicaId: 'r' });
+
+const inWords = (error: unknown): string => (isRedisDown(error) ? 'silent' : String(error));
 
 describe.each(['sentinel', 'cluster'] as const)('on %s', (kind) => {
   let servers: RedisSentinels | RedisCluster;
@@ -95,6 +99,51 @@ describe.each(['sentinel', 'cluster'] as const)('on %s', (kind) => {
     expect(await queues.enqueue('start', { v: 1, conversationId: id })).not.toBe('');
     expect(await queues.enqueue('cancel', { v: 1, conversationId: id })).not.toBe('');
   });
+
+  it.runIf(kind === 'cluster')(
+    'used first while the cluster is down, a connection says so in time and serves later',
+    async () => {
+      if (!(servers instanceof RedisCluster)) throw new Error('This is for a Cluster.');
+      const id = 'down';
+      await records.create({ request, createdBy: 'k', conversationId: id });
+      const acquired = await leases.acquire(id, 'w1');
+      if ('refused' in acquired) throw new Error(acquired.refused);
+      const fresh = connect('commands', 'fresh commands');
+      const own = new Leases({ commands: fresh, lease: connect('lease', 'fresh lease'), keys });
+      const renewed = async (): Promise<string> =>
+        own.renewAll([acquired.ownership]).then((all) => all.get(id)?.status ?? '', inWords);
+      const asked = async (): Promise<string> => own.retake(acquired.ownership).then(({ status }) => status, inWords);
+      const written = async (): Promise<string> => fresh.set('{fleet}:late', '1').catch(inWords);
+      {
+        await using _down = await servers.loseMajority();
+        for (const ask of [renewed, asked, written, renewed])
+          expect(await withDeadline({ ms: 2_500, what: 'An answer' }, ask)).toBe('silent');
+      }
+      await expect.poll(renewed, { timeout: 5_000, interval: 50 }).toBe('held');
+      await expect.poll(asked, { timeout: 5_000, interval: 50 }).toBe('held');
+      expect(await fresh.get('{fleet}:late')).toBeNull(); // its caller was told that it failed
+    },
+  );
+
+  it.runIf(kind === 'sentinel')(
+    'a connection is there again after a failover though the sentinel that it asks hangs',
+    async () => {
+      if (!(servers instanceof RedisSentinels)) throw new Error('This is for Sentinel.');
+      const [first, ...others] = servers.sentinels.map(({ port }) => port);
+      await using way = await FaultProxy.start(first ?? 0);
+      const hosts = [way.port, ...others].map((port) => `127.0.0.1:${port}`).join(',');
+      const url = `redis+sentinel://${hosts}/${servers.name}`;
+      const connections = (['commands', 'queue', 'lease'] as const).map((role) =>
+        held.adopt(connectRedis(url, { role, name: role, log: silentLog }), (each) => each.disconnect()),
+      );
+      const answers = (): Promise<string[]> => Promise.all(connections.map(async (each) => each.ping().catch(String)));
+      await Promise.all(connections.map(ensureConnected));
+      await expect.poll(answers, { timeout: 3_000 }).toEqual(connections.map(() => 'PONG'));
+      way.silence();
+      await servers.failover();
+      await expect.poll(answers, { timeout: 5_000 }).toEqual(connections.map(() => 'PONG'));
+    },
+  );
 
   it('goes on after the loss of a master: same owner, nothing read twice or lost, jobs go in', async () => {
     const id = 'survivor';

@@ -74,6 +74,23 @@ export class RedisCluster implements AsyncDisposable {
     });
   }
 
+  /**
+   * Two of the three masters stand still: what is left has no majority and calls the cluster down. Resolves when it does; disposing
+   * what is returned wakes them again. Before any failover only.
+   */
+  async loseMajority(): Promise<AsyncDisposable> {
+    const [left, ...others] = this.#nodes.slice(0, MASTERS);
+    await using held = new AsyncDisposableStack();
+    for (const each of others) {
+      await each.pause();
+      held.defer(() => each.resume());
+    }
+    await withDeadline({ ms: FAILOVER_MS, what: 'Losing the majority' }, (signal) =>
+      asking(left?.port ?? 0, signal, async (redis) => /cluster_state:fail/.test(await info(redis))),
+    );
+    return held.move();
+  }
+
   /** May be called twice. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#nodes.map((server) => server.stop()));

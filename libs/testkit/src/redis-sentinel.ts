@@ -18,12 +18,13 @@ const FAILOVER_MS = 20_000;
 /** A master, its two replicas and three sentinels, each a redis-server of its own. */
 export class RedisSentinels implements AsyncDisposable {
   readonly url: string;
+  readonly name = NAME;
+  readonly sentinels: readonly RedisServer[];
   readonly #nodes: readonly RedisServer[];
-  readonly #sentinels: readonly RedisServer[];
 
   private constructor(nodes: readonly RedisServer[], sentinels: readonly RedisServer[]) {
     this.#nodes = nodes;
-    this.#sentinels = sentinels;
+    this.sentinels = sentinels;
     this.url = `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${NAME}`;
   }
 
@@ -81,11 +82,11 @@ export class RedisSentinels implements AsyncDisposable {
 
   /** May be called twice. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#sentinels, ...this.#nodes].map((server) => server.stop()));
+    await Promise.all([...this.sentinels, ...this.#nodes].map((server) => server.stop()));
   }
 
   async #masterPort(signal: AbortSignal): Promise<number> {
-    const [first] = this.#sentinels;
+    const [first] = this.sentinels;
     let port = 0;
     await asking(first?.port ?? 0, signal, async (redis) => {
       port = Number((await masterAsSeen(redis))['port']);

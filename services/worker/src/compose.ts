@@ -13,6 +13,7 @@ import {
   Leases,
   Ledger,
   queueConnection,
+  queueErrors,
   Queues,
   ProviderSlots,
   RecordCopies,
@@ -101,7 +102,6 @@ export async function compose(
     (queue: string): (() => void) =>
     () =>
       log.warn({ queue }, 'a queue worker fetched nothing while Redis answered others; it has new connections');
-  const onError = (error: Error): void => log.warn({ err: error }, 'queue error');
 
   const metrics = createMetrics();
   const records = new Records(commands, keys, log, { waitForReplica: kind !== 'single' });
@@ -165,7 +165,7 @@ export async function compose(
       keyPrefix: config.redis.keyPrefix,
       delayed: () => queues.count('sessions', 'delayed'),
       onReplaced: replaced('sessions'),
-      onError,
+      onError: queueErrors(log, 'sessions'),
     }),
     controlJobs: new ControlJobs({
       connect: () => bull('control'),
@@ -173,7 +173,7 @@ export async function compose(
       records,
       waiting: () => queues.count('control', 'wait'),
       onReplaced: replaced('control'),
-      onError,
+      onError: queueErrors(log, 'control'),
       telemetry: tracing.bullmq,
     }),
     tavus: tellingFleet(tavus, slots, log),

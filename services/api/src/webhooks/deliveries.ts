@@ -1,6 +1,6 @@
 import type { WebhookEndpoint } from '@tavus-fleet/config';
 import { DeliverData, firstProblem, queuePrefix, webhookQueue } from '@tavus-fleet/contracts';
-import { queueConnection, type RedisConnection } from '@tavus-fleet/redis';
+import { queueConnection, queueErrors, type RedisConnection } from '@tavus-fleet/redis';
 import type { Logger, Metrics } from '@tavus-fleet/telemetry';
 import { DelayedError, UnrecoverableError, Worker } from 'bullmq';
 import { WebhookFailed, type WebhookSender } from './sender.ts';
@@ -48,9 +48,7 @@ export class Deliveries {
         removeOnComplete: { age: 3_600, count: 1_000 },
         removeOnFail: { age: 7 * 24 * 3_600, count: 5_000 },
       });
-      worker.on('error', (error: Error) =>
-        log.warn({ key: endpoint.name, error: error.message }, 'webhook queue error'),
-      );
+      worker.on('error', queueErrors(log, `webhooks of ${endpoint.name}`));
       return worker;
     });
   }
