@@ -2,9 +2,9 @@
 // master is killed under them. No process restarts, nobody changes hands, what was accepted becomes live or ends, nothing is left open.
 import { setTimeout as pause } from 'node:timers/promises';
 import { addFrame, connectRedis, silentLog, type RedisConnection } from '@tavus-fleet/redis';
-import { RedisCluster, RedisSentinels } from '@tavus-fleet/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FleetWorld } from './fixtures/fleet-world.ts';
+import { clusterMasterKilled, sentinelFailover, type Outage } from './fixtures/outages.ts';
 
 const ROUNDS = process.env['FULL'] === '1' ? 5 : 1;
 const COUNT = 5;
@@ -12,29 +12,19 @@ const PREFIX = 'fleet';
 /** A fake room shows one picture: a check for a face that stands still must not end what takes long on a busy machine. */
 const SOUND_ONLY = { tavus: { audioOnly: true } };
 
-type Topology = { readonly url: string; readonly failover: () => Promise<void> };
-
-const topologies = {
-  sentinel: async (held: AsyncDisposableStack): Promise<Topology> => {
-    const servers = held.use(await RedisSentinels.start());
-    return { url: servers.url, failover: () => servers.failover() };
-  },
-  cluster: async (held: AsyncDisposableStack): Promise<Topology> => {
-    const servers = held.use(await RedisCluster.start());
-    // Of the tag that everything shared has: queues, ledger, the index of leases. A third of the conversations are there by chance.
-    return { url: servers.url, failover: () => servers.killMasterOf(`{${PREFIX}}`) };
-  },
-};
-
-describe.each(['sentinel', 'cluster'] as const)('on %s', (kind) => {
+describe.each([
+  ['sentinel', sentinelFailover],
+  // Of the tag that everything shared has: queues, ledger, the index of leases. A third of the conversations are there by chance.
+  ['cluster', clusterMasterKilled(`{${PREFIX}}`)],
+] as const)('on %s', (kind, open) => {
   let held: AsyncDisposableStack;
-  let servers: Topology;
+  let servers: Outage;
   let redis: RedisConnection;
   let world: FleetWorld;
 
   beforeEach(async () => {
     held = new AsyncDisposableStack();
-    servers = await topologies[kind](held);
+    servers = await open(held);
     redis = held.adopt(connectRedis(servers.url, { role: 'commands', name: 'test', log: silentLog }), (it) =>
       it.disconnect(),
     );
@@ -64,7 +54,7 @@ describe.each(['sentinel', 'cluster'] as const)('on %s', (kind) => {
       }
     })();
     const [first = ''] = live;
-    await servers.failover();
+    await servers.strike();
     const backAt = performance.now();
     const before = accepted.length;
     await expect.poll(() => accepted.length, { timeout: 5_000, interval: 20 }).toBeGreaterThan(before);

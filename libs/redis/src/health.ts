@@ -47,15 +47,20 @@ export interface Pingable {
 }
 
 /**
- * Pings whatever may hold a lease: of a Cluster every master. One ping goes to any node there, and a sweeper that hears the two that are
- * left would call every lease of the third expired, while its owners wait for the failover.
+ * Pings whatever may hold a lease: of a Cluster every master that has slots. One ping goes to any node there, and a sweeper that hears the
+ * two that are left would call every lease of the third expired, while its owners wait for the failover. Which they are is read from
+ * the table of slots: the driver forgets a node whose connection closed at once, and its list of masters would be all well without it.
  */
 export function everyMaster(redis: RedisConnection): Pingable {
   if (!(redis instanceof Cluster)) return redis;
   return {
     async ping() {
-      await redis.ping(); // connects, and knows the nodes after that
-      await Promise.all(redis.nodes('master').map((node) => node.ping()));
+      await redis.ping(); // connects, and knows the slots after that
+      const nodes = new Map(redis.nodes().map((node) => [`${node.options.host}:${node.options.port}`, node]));
+      const masters = new Set(redis.slots.flatMap(([master]) => master ?? []));
+      const asked = [...masters].map((master) => nodes.get(master)?.ping());
+      if (asked.includes(undefined)) redis.refreshSlotsCache(); // who has its slots now; by itself the driver asks every 5 s
+      await Promise.all(asked.map((each) => each ?? Promise.reject(new Error('Connection is closed.'))));
     },
   };
 }

@@ -9,13 +9,14 @@ const owner = (id: string): Ownership => ({ conversationId: id, epoch: 1, nonce:
 function setup() {
   const clock = new FakeClock();
   const answers = new Map<string, Renewal>();
-  const world = { silent: false, renewals: 0, released: [] as string[] };
+  const world = { silent: false, silentOf: '', renewals: 0, released: [] as string[] };
   const leases = {
     renewAll: async (owners: readonly Ownership[]) => {
       world.renewals += 1;
       if (world.silent) throw new Error('silent');
+      const known = owners.filter(({ conversationId }) => conversationId !== world.silentOf);
       return new Map<string, Renewal>(
-        owners.map(({ conversationId }) => [conversationId, answers.get(conversationId) ?? { status: 'held' }]),
+        known.map(({ conversationId }) => [conversationId, answers.get(conversationId) ?? { status: 'held' }]),
       );
     },
     release: async ({ conversationId }: Ownership) => {
@@ -54,6 +55,20 @@ it('tells lost once and renews it no more', async () => {
   await clock.pass(2000);
   expect(heard).toEqual(['a lost taken', 'b lost absent']);
   expect(keeper.size).toBe(0);
+});
+
+it('what is not in the answer is unknown, and no other', async () => {
+  const { clock, keeper, world, heard, listener } = setup();
+  const a = keeper.hold(owner('a'), listener('a'));
+  const b = keeper.hold(owner('b'), listener('b'));
+  world.silentOf = 'a';
+  await clock.pass(2000);
+  expect([keeper.isFresh('a', 1500), keeper.isFresh('b', 1500)]).toEqual([false, true]);
+  world.silentOf = '';
+  await clock.pass(1000);
+  expect(heard).toEqual(['a unknown 1000', 'a unknown 2000', 'a known']);
+  a.forget();
+  b.forget();
 });
 
 it('silence is unknown, not lost, and ends', async () => {

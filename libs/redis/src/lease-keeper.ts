@@ -8,6 +8,7 @@ const ASK_AGAIN_MS = 200;
 
 /** What a keeper needs of Leases; a port, so that a fake is four lines. */
 export interface LeaseRenewals {
+  /** What is not in the answer is unknown. Rejects when nothing is known of any. */
   renewAll(owners: readonly Ownership[]): Promise<ReadonlyMap<string, Renewal>>;
   release(owner: Ownership): Promise<'released' | 'fenced'>;
 }
@@ -150,20 +151,23 @@ export class LeaseKeeper {
       const renewals = await this.#leases.renewAll(entries.map((entry) => entry.ownership));
       for (const entry of entries) {
         const renewal = renewals.get(entry.ownership.conversationId);
-        if (renewal && this.#isHeld(entry)) this.#heard(entry, renewal, asked);
+        if (renewal) this.#heard(entry, renewal, asked);
+        else this.#notHeard(entry);
       }
     } catch {
-      // The connection's owner logs the outage; here silence is told to each lease's owner.
-      const now = this.#clock.now();
-      for (const entry of entries) {
-        if (!this.#isHeld(entry)) continue;
-        entry.unknown = true;
-        this.#tell(entry, () => entry.listener.onUnknown?.(now - entry.confirmedAt));
-      }
+      for (const entry of entries) this.#notHeard(entry);
     }
   }
 
+  /** The connection's owner logs the outage; here silence is told to the lease's owner. */
+  #notHeard(entry: Entry): void {
+    if (!this.#isHeld(entry)) return;
+    entry.unknown = true;
+    this.#tell(entry, () => entry.listener.onUnknown?.(this.#clock.now() - entry.confirmedAt));
+  }
+
   #heard(entry: Entry, renewal: Renewal, asked: number): void {
+    if (!this.#isHeld(entry)) return;
     if (renewal.status !== 'held') {
       this.#drop(entry);
       this.#tell(entry, () => entry.listener.onLost?.(renewal.status === 'lost' ? 'taken' : 'absent'));

@@ -30,6 +30,23 @@ async function reading(way: SilentProxy, id: string) {
   return { source, add, seen, added };
 }
 
+it('a reader that is closed between two attempts to read ends without a word', async () => {
+  const unheard: unknown[] = []; // what would end the process
+  const hear = (error: unknown): void => void unheard.push(error);
+  process.on('unhandledRejection', hear);
+  const failed = Promise.withResolvers<void>();
+  const log = { info: () => undefined, warn: () => failed.resolve() };
+  const blocking = connectRedis('redis://127.0.0.1:1', { role: 'blocking', name: 'b', log: silentLog });
+  const source = new StreamReader({ blocking, log });
+  const unsubscribe = source.subscribe('stream', '0', () => undefined);
+  await failed.promise;
+  unsubscribe();
+  await source.close();
+  await pause(50); // waits: an unhandled rejection is told when all microtasks are through
+  process.off('unhandledRejection', hear);
+  expect(unheard).toEqual([]);
+});
+
 it('the reader reads on, without loss or doubling', async () => {
   using way = await lossyWay();
   const { source, add, seen, added } = await reading(way, 'silent');

@@ -151,20 +151,20 @@ export class StreamReader implements StreamSource {
   #send(): Read {
     const plan = (this.#plan ??= this.#makePlan());
     const from = plan.topics.map((topic) => furthestBehind(topic));
-    if (plan.topics.length === 0) {
-      return { plan, from, reply: sleep(this.#clock, this.#blockMs, this.#stop.signal).then(() => null) };
-    }
-    const reply = xread(this.#blocking, [
-      'COUNT',
-      MAX_ENTRIES_PER_STREAM,
-      'BLOCK',
-      this.#blockMs,
-      'STREAMS',
-      ...plan.keys,
-      ...from,
-    ]);
-    reply.catch(() => undefined); // awaited one turn later; until then a rejection must not count as unhandled
+    const reply = plan.topics.length === 0 ? this.#nothing() : this.#read(plan, from);
+    // Awaited one turn later, or never when the reader is closed in between; a rejection must not count as unhandled: it ends the process.
+    reply.catch(() => undefined);
     return { plan, from, reply };
+  }
+
+  async #nothing(): Promise<null> {
+    await sleep(this.#clock, this.#blockMs, this.#stop.signal);
+    return null;
+  }
+
+  #read({ keys }: Plan, from: readonly string[]): Promise<RawReply> {
+    const limits = ['COUNT', MAX_ENTRIES_PER_STREAM, 'BLOCK', this.#blockMs];
+    return xread(this.#blocking, [...limits, 'STREAMS', ...keys, ...from]);
   }
 
   #makePlan(): Plan {

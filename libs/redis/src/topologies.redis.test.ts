@@ -148,7 +148,7 @@ describe.each(['sentinel', 'cluster'] as const)('on %s', (kind) => {
   it('goes on after the loss of a master: same owner, nothing read twice or lost, jobs go in', async () => {
     const id = 'survivor';
     const { frames, record } = keys.conversation(id);
-    const health = new RedisHealth(everyMaster(commands));
+    const health = new RedisHealth(everyMaster(connect('commands', 'health')));
     await records.create({ request, createdBy: 'k', conversationId: id });
     const acquired = await leases.acquire(id, 'w1');
     if ('refused' in acquired) throw new Error(acquired.refused);
@@ -157,6 +157,7 @@ describe.each(['sentinel', 'cluster'] as const)('on %s', (kind) => {
     source.subscribe(frames, '0', (entries) => seen.push(...entries.map((entry) => entry.id)));
     const kept: string[] = [];
     const under = new AbortController();
+    held.defer(() => under.abort());
     // Load: what was answered counts as accepted.
     const load = (async () => {
       for (let n = 0; !under.signal.aborted; n += 1)
@@ -166,9 +167,29 @@ describe.each(['sentinel', 'cluster'] as const)('on %s', (kind) => {
         );
     })();
     await expect.poll(() => seen.length).toBeGreaterThan(20);
-    if (servers instanceof RedisCluster) await servers.killMasterOf(record);
-    else await servers.failover();
+    const others = await Promise.all(
+      ['a', 'b', 'c', 'd', 'e', 'f'].map(async (other) => {
+        await records.create({ request, createdBy: 'k', conversationId: other });
+        const owned = await leases.acquire(other, 'w1');
+        if ('refused' in owned) throw new Error(owned.refused);
+        return owned.ownership;
+      }),
+    );
+    health.start();
+    await expect.poll(() => health.steadyMs).toBeGreaterThan(0);
+    const killedAt = performance.now();
+    const away = servers instanceof RedisCluster ? servers.killMasterOf(record) : servers.failover();
+    // Of several masters the others hold theirs meanwhile; of one nobody does.
+    const known = async (): Promise<string> => {
+      const answer = await leases.renewAll([ownership, ...others]);
+      return answer.has(id) ? 'all' : [...answer.values()].map(({ status }) => status).join(' ');
+    };
+    const meanwhile = kind === 'cluster' ? /^held/ : /^none$/;
+    await expect.poll(() => known().catch(() => 'none'), { timeout: 3_000 }).toMatch(meanwhile);
+    await away;
     const backAt = performance.now();
+    // What a sweeper believes: that nobody could renew meanwhile.
+    expect(health.steadyMs).toBeLessThan(backAt - killedAt);
     const renewed = async (): Promise<string> => (await leases.renewAll([ownership])).get(id)?.status ?? '';
     await expect.poll(() => renewed().catch(() => 'silent'), { timeout: 5_000, interval: 50 }).toBe('held');
     const renewedMs = Math.round(performance.now() - backAt);
@@ -190,7 +211,8 @@ describe.each(['sentinel', 'cluster'] as const)('on %s', (kind) => {
       `figures ${kind} ${JSON.stringify({ renewedMs, readMs, enqueuedMs, kept: kept.length, lost: lost.length })}\n`,
     );
     expect(lost.length).toBeLessThanOrEqual(5);
-    await expect.poll(() => health.check(), { timeout: 3_000 }).toBe(true);
+    await expect.poll(() => health.up, { timeout: 3_000 }).toBe(true);
+    health.close();
     expect(renewedMs).toBeLessThan(3_000);
   });
 });

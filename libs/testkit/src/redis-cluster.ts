@@ -1,7 +1,7 @@
 import { withDeadline } from '@tavus-fleet/lifecycle';
 import { Redis } from 'ioredis';
 import { dataNode, launchRedisProcess } from './redis-process.ts';
-import { asking } from './redis-sentinel.ts';
+import { asking, replicates } from './redis-sentinel.ts';
 import { freePort, type RedisServer } from './redis-server.ts';
 
 const MASTERS = 3;
@@ -15,6 +15,7 @@ const FAILOVER_MS = 20_000;
 export class RedisCluster implements AsyncDisposable {
   readonly url: string;
   readonly #nodes: readonly RedisServer[];
+  #killed: RedisServer | undefined;
 
   private constructor(nodes: readonly RedisServer[]) {
     this.#nodes = nodes;
@@ -62,6 +63,7 @@ export class RedisCluster implements AsyncDisposable {
     );
     const old = masters.find((each) => each !== undefined);
     if (!old) throw new Error(`No node holds slot ${slot}.`);
+    this.#killed = old;
     await old.kill();
     await withDeadline({ ms: FAILOVER_MS, what: 'The failover' }, async (signal) => {
       for (const { port } of this.#nodes) {
@@ -72,6 +74,14 @@ export class RedisCluster implements AsyncDisposable {
         });
       }
     });
+  }
+
+  /** Starts what `killMasterOf` killed; resolves when it follows the master that took its place. */
+  async restore(): Promise<void> {
+    const back = this.#killed;
+    await back?.restart();
+    if (back)
+      await withDeadline({ ms: START_MS, what: 'Restoring the cluster' }, (signal) => replicates(back.port, signal));
   }
 
   /**

@@ -21,6 +21,7 @@ export class RedisSentinels implements AsyncDisposable {
   readonly name = NAME;
   readonly sentinels: readonly RedisServer[];
   readonly #nodes: readonly RedisServer[];
+  #killed: RedisServer | undefined;
 
   private constructor(nodes: readonly RedisServer[], sentinels: readonly RedisServer[]) {
     this.#nodes = nodes;
@@ -69,6 +70,7 @@ export class RedisSentinels implements AsyncDisposable {
   /** Kills the master; resolves when the sentinels name another one and that one is a master. */
   async failover(): Promise<void> {
     const old = await this.master();
+    this.#killed = old;
     await old.kill();
     await withDeadline({ ms: FAILOVER_MS, what: 'The failover' }, async (signal) => {
       for (;;) {
@@ -78,6 +80,14 @@ export class RedisSentinels implements AsyncDisposable {
         await pause(20, undefined, { signal });
       }
     });
+  }
+
+  /** Starts what `failover` killed; resolves when the sentinels have made it a replica of the new master (some 10 s). */
+  async restore(): Promise<void> {
+    const back = this.#killed;
+    await back?.restart();
+    if (back)
+      await withDeadline({ ms: START_MS, what: 'Restoring the group' }, (signal) => replicates(back.port, signal));
   }
 
   /** May be called twice. */
@@ -118,6 +128,14 @@ async function masterAsSeen(sentinel: Redis): Promise<Record<string, string>> {
   const flat = (await sentinel.call('SENTINEL', 'MASTER', NAME)) as string[]; // safe: documented as names and values in turn
   const pairs = flat.flatMap((name, index) => (index % 2 === 0 ? [[name, flat[index + 1] ?? ''] as const] : []));
   return Object.fromEntries(pairs);
+}
+
+/** Resolves when that node follows a master and has what it has. */
+export function replicates(port: number, signal: AbortSignal): Promise<void> {
+  return asking(port, signal, async (redis) => {
+    const replication = await redis.info('replication');
+    return /role:slave/.test(replication) && /master_link_status:up/.test(replication);
+  });
 }
 
 /** Asks that server until the answer is yes. */
