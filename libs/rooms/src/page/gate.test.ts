@@ -122,8 +122,8 @@ describe('Gate', () => {
   });
 
   it.each([
-    { when: 'what is said has been quiet for 120 ms', soundMs: 200, maxMs: 1_000, closedMs: 320 },
-    { when: 'nothing is said', soundMs: 0, maxMs: 1_000, closedMs: 120 },
+    { when: 'what is said has been quiet for 220 ms', soundMs: 200, maxMs: 1_000, closedMs: 420 },
+    { when: 'nothing is said', soundMs: 0, maxMs: 1_000, closedMs: 220 },
     { when: 'it goes on for too long', soundMs: 2_000, maxMs: 500, closedMs: 500 },
   ])('closed when quiet: when $when', async ({ soundMs, maxMs, closedMs }) => {
     const { gate, written, frame } = setup();
@@ -144,7 +144,7 @@ describe('Gate', () => {
     const silent = setup();
     let done = 0;
     silent.gate.closeWhenQuiet(1_000, () => (done += 1));
-    vi.advanceTimersByTime(200);
+    vi.advanceTimersByTime(300);
     silent.gate.tick();
     const closed = setup();
     closed.gate.closeWhenQuiet(1_000, () => (done += 1));

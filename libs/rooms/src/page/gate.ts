@@ -7,8 +7,11 @@ const fillMs = 20;
 /** Frames closer together than this come from a queue, not from the jitter buffer's clock. */
 const queuedFrameMs = 5;
 const maxQueuedFrames = 50;
-/** Silence for so long is the end of what was being said, when it is known that nothing new is. */
-const quietMs = 120;
+/**
+ * Silence for so long is the end of what was being said, when it is known that nothing new is. Longer than a pause between words and than a
+ * busy machine starves us; shorter than a successor's track takes to be heard (some 400 ms), or its words would keep us open.
+ */
+const quietMs = 220;
 
 /**
  * What the user room hears passes here, or does not: 10 ms frames as the jitter buffer gave them, written on at its pace. No

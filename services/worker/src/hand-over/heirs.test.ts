@@ -13,13 +13,14 @@ const claimOf = (id: string): Claim => ({
   token: 't',
 });
 // Safe: what is prepared reads only these.
-const record = {
-  conversationId: 'c1',
-  spec: { output: { room: {} }, tavus: {}, audio: { mode: 'stream' } },
-} as unknown as ConversationRecord;
+const recordWith = (mode: 'stream' | 'echo') =>
+  ({
+    conversationId: 'c1',
+    spec: { output: { room: {} }, tavus: {}, audio: { mode } },
+  }) as unknown as ConversationRecord;
 
 /** The real heir's side and the real prepared room, on fake rooms and a fake Redis that a test moves from step to step. */
-function setup() {
+function setup(mode: 'stream' | 'echo' = 'stream') {
   const clock = new FakeClock();
   const rooms = new FakeRooms(clock);
   rooms.prepare = (room) => {
@@ -49,7 +50,7 @@ function setup() {
         return 'taken';
       },
       look: async () => world.step,
-      record: async () => record,
+      record: async () => recordWith(mode),
       prepare: (claim, of, signal) =>
         PreparedRoom.prepare(
           {
@@ -109,7 +110,7 @@ it('given, it publishes its track at once; its sound is let through when the own
   const events: string[] = [];
   room.on((event) => events.push(event.type));
   const streaming = room.publishStream(never);
-  const showing = room.joinUserRoom(options, never);
+  await room.joinUserRoom(options, never); // what is said from now on comes back later than the owner's last word
   room.watch('replica', { video: true, audio: true });
   await clock.pass(500);
   await streaming;
@@ -126,9 +127,24 @@ it('given, it publishes its track at once; its sound is let through when the own
   expect(log).toEqual(['ready']);
   world.step = 'silent';
   await clock.pass(1_000);
-  await showing;
   expect(published().slice(2)).toEqual(['muteUserRoom false', 'showInUserRoom video', 'raiseEpoch']);
   expect(log).toEqual(['ready', 'shown']);
+  await heirs.close();
+});
+
+it('what it sends as messages would be heard at once: its session waits until the owner is silent', async () => {
+  const { clock, world, heirs, adopted, seen } = setup('echo');
+  await seen();
+  world.step = 'given';
+  await clock.pass(100);
+  let joined = false;
+  const joining = adopted[0]?.joinUserRoom({ url: 'x', userName: 'Avatar' }, new AbortController().signal);
+  void joining?.then(() => (joined = true));
+  await clock.pass(500);
+  expect(joined).toBe(false);
+  world.step = 'silent';
+  await clock.pass(100);
+  expect(joined).toBe(true);
   await heirs.close();
 });
 
@@ -147,14 +163,15 @@ it('its picture cannot be published: the user room is lost, and nobody is told t
   await heirs.close();
 });
 
-it('an owner that never says that it is silent is dead: its sound is not waited for beyond 3 s', async () => {
+it('an owner that never says that it is silent is dead: its silence is not waited for beyond 2 s', async () => {
   const { clock, rooms, log, world, heirs, adopted, seen } = setup();
   await seen();
   world.step = 'given';
   await clock.pass(100);
-  const showing = adopted[0]?.joinUserRoom({ url: 'x', userName: 'Avatar' }, new AbortController().signal);
-  await clock.pass(4_000);
-  await showing;
+  await adopted[0]?.joinUserRoom({ url: 'x', userName: 'Avatar' }, new AbortController().signal);
+  await clock.pass(1_000);
+  expect(log).not.toContain('shown');
+  await clock.pass(1_500);
   expect(rooms.last.order).toContain('raiseEpoch');
   expect(log).toContain('shown');
   await heirs.close();

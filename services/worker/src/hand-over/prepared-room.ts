@@ -17,8 +17,8 @@ import { audioMode } from '../session/mode.ts';
 const BOT_NAME = 'Pipecat';
 /** A track that was published just now is not heard at once: its receivers have to take it up (our choice; measured with the simulator: under 200 ms). */
 const SETTLE_MS = 300;
-/** The last owner's sound is gone by then, or its page has fenced itself. */
-const SILENT_MS = 3_000;
+/** The last owner, if it lives, is silent by then (its tail is cut after 1.5 s); else its page has fenced itself. */
+const SILENT_MS = 2_000;
 
 export type Preparing = {
   readonly rooms: Pick<Rooms, 'open'>;
@@ -113,10 +113,18 @@ export class PreparedRoom implements Room {
     await orAborted(begun, signal);
   }
 
-  /** Resolves when the sound is ours; the picture stands under the last owner's until ours is there. */
+  /**
+   * The sound is let through when the last owner's is gone, then comes the picture. Over a track nobody waits for that: what the replica is
+   * told from now on comes back from it later than what it was told before, and by then the way is open. Echoed sound has no track to be
+   * taken up first and would be as quick as that.
+   */
   async joinUserRoom(_options: JoinOptions, signal: AbortSignal): Promise<Joined> {
-    if (this.#audible) await orAborted(this.#audible, signal);
-    void this.#enterPicture();
+    const audible = this.#audible ?? Promise.resolve();
+    if (!this.#speaks) await orAborted(audible, signal);
+    void audible.then(
+      () => this.#enterPicture(),
+      () => undefined, // the room is closing
+    );
     return this.#asOfNow('user');
   }
 
