@@ -4,14 +4,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
-import { getPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Chromium } from '@tavus-fleet/chromium';
 import { systemClock } from '@tavus-fleet/lifecycle';
 import { BrowserPool, type BrowserIncident } from '@tavus-fleet/rooms/browser-pool';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { chromiumBelow } from './fixtures/process-tree.ts';
 
 const signal = (): AbortSignal => AbortSignal.timeout(60_000);
 const alive = (pid: number): boolean => {
@@ -48,16 +46,6 @@ describe('Chromium', () => {
     await page.close();
     await page.close();
     await expect(page.call('() => 1', [], signal())).rejects.toMatchObject({ code: 'page-crashed' });
-  });
-
-  it('gives way to the process that started it, and so do its pages', async () => {
-    const page = await browser.openPage(url, signal());
-    // Not every process of it: where it may, as root, Chromium raises those for display and sound itself.
-    const pages = chromiumBelow(browser.pid).filter(({ type }) => type === 'renderer');
-    const priorities = [browser.pid, ...pages.map(({ pid }) => pid)].map((pid) => getPriority(pid));
-    expect(priorities.length).toBeGreaterThan(1);
-    expect(Math.min(...priorities)).toBeGreaterThan(getPriority());
-    await page.close();
   });
 
   it('keeps the storage of two pages apart', async () => {

@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { constants, getPriority, setPriority } from 'node:os';
 import { Readable, Writable } from 'node:stream';
 import { FleetError } from '@tavus-fleet/contracts';
 import { Latch, withDeadline } from '@tavus-fleet/lifecycle';
@@ -26,11 +25,6 @@ export type LaunchOptions = {
 
 const closeTimeoutMs = 3_000;
 const answerTimeoutMs = 60_000;
-/**
- * Above our own nice value (our choice). Where CPU is short, media may stutter a little; a worker that comes late renews leases late,
- * and a hand-over whose steps come late is silence. Measured: the silence of hand-overs on two full cores, p95, from 1.4 s to 0.8.
- */
-const niceness = 5;
 
 /**
  * One Chromium: its process group, its pipe and its throw-away profile. It dies with our process because its debugging pipe
@@ -128,16 +122,6 @@ export class Chromium {
 
 class NoSandbox extends FleetError {}
 
-/** At once: a thread inherits it from the one that starts it, so a Chromium that has begun would keep some that do not yield. */
-function makeYield(pid: number | undefined): void {
-  if (pid === undefined) return;
-  try {
-    setPriority(pid, Math.min(constants.priority.PRIORITY_LOW, getPriority() + niceness));
-  } catch {
-    // It is gone already, which is said elsewhere, or the system forbids it: then it runs as we do.
-  }
-}
-
 async function start(
   options: LaunchOptions,
   found: FoundChromium,
@@ -153,7 +137,6 @@ async function start(
     env: { ...found.env, HOME: userDataDir },
     stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
   });
-  makeYield(child.pid);
   const gone = new Latch<{ code: number | null; signal: string | null }>();
   const failed = new Latch<Error>();
   child.once('error', (error) => {
