@@ -4,12 +4,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
+import { getPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Chromium } from '@tavus-fleet/chromium';
 import { systemClock } from '@tavus-fleet/lifecycle';
 import { BrowserPool, type BrowserIncident } from '@tavus-fleet/rooms/browser-pool';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { chromiumBelow } from './fixtures/process-tree.ts';
 
 const signal = (): AbortSignal => AbortSignal.timeout(60_000);
 const alive = (pid: number): boolean => {
@@ -46,6 +48,13 @@ describe('Chromium', () => {
     await page.close();
     await page.close();
     await expect(page.call('() => 1', [], signal())).rejects.toMatchObject({ code: 'page-crashed' });
+  });
+
+  it('starts its pages below the process that started it', () => {
+    // What every page is forked from. As root Chromium lifts the pages themselves again once they run.
+    const zygotes = chromiumBelow(browser.pid).filter(({ type }) => type === 'zygote');
+    expect(zygotes.length).toBeGreaterThan(0);
+    for (const { pid } of zygotes) expect(getPriority(pid)).toBeGreaterThan(getPriority());
   });
 
   it('keeps the storage of two pages apart', async () => {
