@@ -86,11 +86,12 @@ export class RedisCluster implements AsyncDisposable {
 
   /**
    * Two of the three masters stand still: what is left has no majority and calls the cluster down. Resolves when it does; disposing
-   * what is returned wakes them again. Before any failover only.
+   * what is returned wakes them again, and resolves when every node calls it well. Before any failover only.
    */
   async loseMajority(): Promise<AsyncDisposable> {
     const [left, ...others] = this.#nodes.slice(0, MASTERS);
     await using held = new AsyncDisposableStack();
+    held.defer(() => this.#allWell()); // last of all
     for (const each of others) {
       await each.pause();
       held.defer(() => each.resume());
@@ -99,6 +100,13 @@ export class RedisCluster implements AsyncDisposable {
       asking(left?.port ?? 0, signal, async (redis) => /cluster_state:fail/.test(await info(redis))),
     );
     return held.move();
+  }
+
+  #allWell(): Promise<void> {
+    return withDeadline({ ms: FAILOVER_MS, what: 'The cluster’s recovery' }, async (signal) => {
+      for (const { port } of this.#nodes)
+        await asking(port, signal, async (redis) => /cluster_state:ok/.test(await info(redis)));
+    });
   }
 
   /** May be called twice. */
