@@ -27,8 +27,8 @@ export type LaunchOptions = {
 const closeTimeoutMs = 3_000;
 const answerTimeoutMs = 60_000;
 /**
- * Above our own nice value (our choice). Where CPU is short a page that starts takes it from the control of those that are live: leases are
- * renewed late, and each step of a hand-over that comes late is heard as silence. Measured on two full cores: of 72 hand-overs one was silent
+ * Above our own nice value (our choice). Where CPU is short a page that starts takes it from the control of those that are live, and
+ * each step of a hand-over that comes late is heard as silence. Measured on two full cores: of 72 hand-overs one was silent
  * for more than 1 s, without this 18 of 105. Measured as root, where Chromium lifts its browser and its pages again once they
  * run, and only what starts them and their start stay below us; as an ordinary user it may not, and all of it does.
  */
@@ -131,7 +131,7 @@ export class Chromium {
 class NoSandbox extends FleetError {}
 
 /** At once: what it starts inherits it. */
-function makeYield(pid: number | undefined): void {
+function giveWay(pid: number | undefined): void {
   if (pid === undefined) return;
   try {
     setPriority(pid, Math.min(constants.priority.PRIORITY_LOW, getPriority() + niceness));
@@ -155,7 +155,7 @@ async function start(
     env: { ...found.env, HOME: userDataDir },
     stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
   });
-  makeYield(child.pid);
+  giveWay(child.pid);
   const gone = new Latch<{ code: number | null; signal: string | null }>();
   const failed = new Latch<Error>();
   child.once('error', (error) => {

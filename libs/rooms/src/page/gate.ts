@@ -8,8 +8,9 @@ const fillMs = 20;
 const queuedFrameMs = 5;
 const maxQueuedFrames = 50;
 /**
- * Silence for so long is the end of what was being said, when it is known that nothing new is. Longer than a pause between words and than a
- * busy machine starves us; shorter than a successor's track takes to be heard (some 400 ms), or its words would keep us open.
+ * Silence for so long is the end of what was being said, when it is known that nothing new is. Longer than most pauses
+ * between words, and than frames are usually late (our choice); shorter than a successor's track takes to be heard (some 400 ms), or its
+ * words would keep us open.
  */
 const quietMs = 220;
 
